@@ -52,6 +52,9 @@ struct Route {
     int scope = 0;    // RT_SCOPE_UNIVERSE
     int priority = 0; // metric
     int protocol = 3; // RTPROT_BOOT
+    // addRoute only. False: NLM_F_CREATE alone, so a route to the same destination through another gateway or link is put in
+    // front of the first one (as the CNI plugins do); the very same route is still EEXIST. Always true when read.
+    bool exclusive = true;
 };
 
 struct Rule {
@@ -120,7 +123,7 @@ public:
     virtual void addAddress(int linkIndex, const Cidr& address) = 0;
 
     virtual std::vector<Route> routes(int table) = 0; // 0 = every table
-    virtual void addRoute(const Route& route) = 0;    // NLM_F_CREATE|NLM_F_EXCL: EEXIST ("file exists") if present
+    virtual void addRoute(const Route& route) = 0;    // NLM_F_CREATE|NLM_F_EXCL: EEXIST ("file exists") if present; see exclusive
     virtual void deleteRoute(const Route& route) = 0;
 
     virtual std::vector<Rule> rules() = 0;

@@ -44,6 +44,8 @@ struct ContainerConfig {
     std::vector<std::string> addCapabilities;
     bool hostNetwork = false, privileged = false;
     int attempt = 0; // 0 for the first start
+    std::map<std::string, std::string> annotations; // what Allocate returned, for the container runtime
+    std::vector<std::string> cdiDevices;            // "vendor/class=device", as Allocate returned them
 };
 
 struct ContainerExit {

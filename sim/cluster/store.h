@@ -54,6 +54,9 @@ public:
     const plugin::ResourceType* findType(const std::string& apiVersion, const std::string& kind) const;
     const plugin::ResourceType* findPlural(const std::string& apiVersion, const std::string& plural) const;
 
+    std::vector<plugin::ResourceType> types() const; // all known ones, in order of registration
+    bool hasStatusSubresource(const std::string& kind) const;
+
     // In order of registration: all mutate functions, then all validate functions of the kind.
     void addMutation(const std::string& kind, Admission mutate);
     void addValidation(const std::string& kind, Admission validate);

@@ -4,6 +4,7 @@
 
 #include "plugins/http/http.h"
 
+#include <chrono>
 #include <functional>
 #include <map>
 #include <memory>
@@ -22,7 +23,7 @@ struct CniInvocation {
 };
 
 struct CniOutcome {
-    int exitStatus = 0;
+    int exitStatus = 0; // -N: killed by signal N
     std::string output; // result or error JSON
     std::string errors; // standard error
 };
@@ -46,6 +47,9 @@ struct CniServices {
     CniExec& exec;
     UnixHttpClient http;
     std::function<std::unique_ptr<KubeClient>(const std::string& kubeconfigPath)> kube;
+    // Empty = the machine's own clock.
+    std::function<std::chrono::system_clock::time_point()> now = {};
+    std::function<void(std::chrono::milliseconds)> sleep = {};
 };
 
 using CniPlugin = CniOutcome (*)(const CniInvocation&, CniServices&);

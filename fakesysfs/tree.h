@@ -1,0 +1,82 @@
+// A machine as a file tree: /sys and /dev/infiniband as one viewer sees them. Directories are rendered when they are first
+// looked into and thrown away when the machine changes; a reader of the tree (exporter, Files, FUSE) keeps nothing of its own.
+#pragma once
+
+#include "fakesysfs/node.h"
+#include "sim/hardware/machine.h"
+
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace rdmalab::fakesysfs {
+
+// A network interface of the viewer's namespace. The machine's own ports in that namespace need no entry; one of the same
+// name only tells its ifindex.
+struct Netdev {
+    std::string name;
+    std::string kind; // "macvlan", "veth", "bridge", ...
+    std::string mac = "00:00:00:00:00:00";
+    int ifindex = 0;
+    int parentIndex = 0; // iflink; 0 = its own
+    int mtu = 1500;
+    bool up = true, carrier = true;
+};
+
+// Who looks. `lo` is always there.
+struct View {
+    hardware::NetnsId netns = hardware::defaultNodeNetns;
+    std::vector<Netdev> netdevs;
+};
+
+// Where a tree's content comes from: the root directory for the present state, and a number that changes with that state.
+class TreeProvider {
+public:
+    TreeProvider() = default;
+    TreeProvider(const TreeProvider&) = delete;
+    TreeProvider& operator=(const TreeProvider&) = delete;
+    virtual ~TreeProvider() = default;
+    virtual std::uint64_t generation() const = 0;
+    virtual std::unique_ptr<Directory> root() const = 0;
+};
+
+// Paths are absolute and start with /sys or /dev. Not thread-safe.
+class Tree {
+public:
+    // `machine` must outlive the tree.
+    Tree(const hardware::Machine& machine, View view);
+    explicit Tree(std::unique_ptr<TreeProvider> provider);
+    Tree(const Tree&) = delete;
+    Tree& operator=(const Tree&) = delete;
+    ~Tree();
+
+    void setView(View view); // only for a tree of a machine
+
+    struct Found {
+        const Node* node = nullptr; // valid until the machine or the view changes
+        int error = 0;              // ENOENT, ENOTDIR or ELOOP when there is no node
+        std::string path;           // where the node really is, all links followed
+    };
+    // `followLast`: whether a link at the end of the path is followed.
+    Found find(std::string_view path, bool followLast = true) const;
+    const Directory& root() const;
+
+private:
+    std::unique_ptr<TreeProvider> provider_;
+    mutable std::unique_ptr<Directory> root_;
+    mutable std::uint64_t rendered_ = 0;
+};
+
+// The `net` directories of the PCI functions: what a viewer in another namespace must see as empty. Below /sys.
+std::vector<std::string> netDirectories(const hardware::Machine& machine);
+
+struct DeviceNode {
+    std::string path; // "/dev/infiniband/uverbs0"
+    unsigned major = 0, minor = 0;
+    unsigned mode = 0;
+};
+// Every node of /dev/infiniband, sorted by path. They do not depend on the viewer (spec 1.5: not tagged with a namespace).
+std::vector<DeviceNode> deviceNodes(const hardware::Machine& machine);
+
+} // namespace rdmalab::fakesysfs

@@ -1,0 +1,25 @@
+// The images that rdmalab brings itself: the components of the charts it can install. Any other image is the machine's own file
+// system, and the pod says what to run in it.
+#pragma once
+
+#include <string>
+#include <string_view>
+
+namespace rdmalab::harness {
+
+enum class Component {
+    none,
+    spiderpoolAgent,
+    spiderpoolController,
+    spiderpoolInit,
+    pluginInstaller, // init container `install-plugins` of the agent
+    multusInstaller, // init container `multus-cni` of the agent
+    rdmaSharedDevicePlugin,
+};
+
+// By repository name; registry and tag do not count.
+Component componentOf(std::string_view image);
+// "v1.5.3" of "ghcr.io/mellanox/k8s-rdma-shared-dev-plugin:v1.5.3"; "latest" without a tag.
+std::string tagOf(std::string_view image);
+
+} // namespace rdmalab::harness

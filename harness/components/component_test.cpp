@@ -1,0 +1,21 @@
+#include "harness/components/component.h"
+
+#include <gtest/gtest.h>
+
+namespace rdmalab::harness {
+namespace {
+
+TEST(Component, IsKnownByRepositoryWhateverRegistryAndTag) {
+    EXPECT_EQ(componentOf("ghcr.io/mellanox/k8s-rdma-shared-dev-plugin:v1.5.3"), Component::rdmaSharedDevicePlugin);
+    EXPECT_EQ(componentOf("mirror.example:5000/x/spiderpool-agent@sha256:00"), Component::spiderpoolAgent);
+    EXPECT_EQ(componentOf("docker.io/mellanox/rping-test"), Component::none);
+    EXPECT_EQ(componentOf("my-spiderpool-agent"), Component::none);
+}
+
+TEST(Component, TagIsNotTheRegistrysPort) {
+    EXPECT_EQ(tagOf("mirror.example:5000/x/multus-cni"), "latest");
+    EXPECT_EQ(tagOf("mirror.example:5000/x/multus-cni:v4.1.4@sha256:00"), "v4.1.4");
+}
+
+} // namespace
+} // namespace rdmalab::harness

@@ -1,0 +1,20 @@
+// The small formats of the language: what is accepted, and the value where it is not simply the text.
+#pragma once
+
+#include "harness/scenario/shape.h"
+
+#include <chrono>
+#include <optional>
+#include <string>
+#include <string_view>
+
+namespace rdmalab::scenario::formats {
+
+// Go's duration ("30s", "1m30s", "500ms"), more than nothing and at most a day.
+std::optional<std::chrono::milliseconds> parseDuration(std::string_view text);
+
+extern const Format duration, cidr, address, addressRange, quantity, pciAddress, macAddress, relativePath, absolutePath, regex,
+    dnsLabel, dnsSubdomain, nodeNameTemplate, interfaceName, rdmaName, objectName, notEmpty, helmSet, variableName, addressOrTemplate,
+    charDeviceName;
+
+} // namespace rdmalab::scenario::formats

@@ -1,0 +1,5 @@
+#include "plugins/cni/protocol/plugin_process.h"
+
+int main() {
+    return rdmalab::plugin::runAsProcess(rdmalab::plugin::macvlanMain);
+}

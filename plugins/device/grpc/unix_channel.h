@@ -1,0 +1,26 @@
+// A gRPC client over a unix socket that was connected beforehand: no name resolution, no reconnecting, and the plain errno of
+// connect(2) when nobody listens.
+#pragma once
+
+#include "util/unique_fd.h"
+
+#include <memory>
+#include <string>
+
+namespace grpc {
+class Channel;
+class Status;
+} // namespace grpc
+
+namespace rdmalab::plugin {
+
+// Throws SystemError: ENOENT, ECONNREFUSED (bound but not listening yet), EAGAIN (backlog full), ENAMETOOLONG (over 107 bytes).
+UniqueFd connectUnix(const std::string& path);
+
+// The channel lives as long as the connection; after that every call fails with UNAVAILABLE.
+std::shared_ptr<grpc::Channel> channelOver(UniqueFd socket);
+
+// As Go's gRPC prints an error: `rpc error: code = Unavailable desc = ...`.
+std::string goRpcError(const grpc::Status& status);
+
+} // namespace rdmalab::plugin

@@ -1,0 +1,35 @@
+// Names, MACs and GUIDs as firmware and udev give them.
+#pragma once
+
+#include "sim/hardware/machine.h"
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+
+namespace rdmalab::hardware {
+
+// udev's predictable name: "enp175s0f0np0", with a slot "ens6f0np0", InfiniBand "ibp175s0f0". The function is named when the
+// slot has several; `portName` ("p0") is appended as "np0". More than 15 characters drop the port name, as udev does.
+std::string predictableNetdevName(const PciAddress& address, bool multifunction, LinkLayer layer, std::optional<int> slot,
+                                  const std::string& portName);
+// rdma-core's rdma_rename, policy NAME_FALLBACK: "rocep175s0f0" or "ibp175s0f0".
+std::string predictableRdmaName(const PciAddress& address, bool multifunction, LinkLayer layer);
+
+// Lower-case text of six octets: `prefix` ("b8:ce:f6") plus three that depend on the machine and the address alone. 21 bits are
+// a hash: among thousands of machines two may share one.
+std::string deriveMac(std::string_view prefix, std::string_view machine, const PciAddress& address);
+// Normalised MAC (lower case) of `octets` octets, or nullopt.
+std::optional<std::string> normalMac(std::string_view text, std::size_t octets);
+// The MAC with ff:fe in its middle, no bit flipped (mlx5).
+std::uint64_t guidFromMac(std::string_view mac);
+// IPoIB hardware address: queue pair number, default subnet prefix, port GUID.
+std::string infinibandMac(std::uint64_t portGuid);
+
+// Nothing, or why the kernel refuses the name for a network interface (dev_valid_name).
+std::optional<std::string> netdevNameProblem(std::string_view name);
+// The known name closest to `wanted`, when it is close enough to be what was meant.
+std::optional<std::string> closest(std::string_view wanted, const std::vector<std::string>& known);
+
+} // namespace rdmalab::hardware
