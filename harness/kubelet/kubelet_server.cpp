@@ -2,6 +2,7 @@
 
 #include "plugins/device/api/deviceplugin_v1beta1.grpc.pb.h"
 #include "plugins/device/api/podresources_v1.grpc.pb.h"
+#include "plugins/device/grpc/unix_channel.h"
 
 #include <fmt/format.h>
 #include <grpcpp/security/server_credentials.h>
@@ -160,6 +161,7 @@ private:
 };
 
 std::unique_ptr<grpc::Server> serve(const std::string& socket, grpc::Service& service) {
+    plugin::keepGrpcThreads();
     grpc::ServerBuilder builder;
     builder.AddListeningPort("unix:" + socket, grpc::InsecureServerCredentials());
     builder.RegisterService(&service);

@@ -402,6 +402,22 @@ TEST_F(KubeletServicesTest, ARestartOfThePluginsServersRegistersAgain) {
     }
 }
 
+TEST_F(KubeletServicesTest, ARestartDuringTheFirstRegisterCountsAsTheStart) {
+    KubeletServices services(dir(), loop, legacy);
+    std::vector<cluster::Callback<cluster::Done>> replies;
+    services.start([&](const cluster::RegisterRequest&, cluster::Callback<cluster::Done> reply) { replies.push_back(reply); },
+                   {});
+    PluginThread plugin(dir(), {"hca", "second"}, 1);
+    ASSERT_TRUE(await([&] { return replies.size() == 1; }));
+    plugin.on([](plugin::RdmaSharedServers& servers) { servers.restart(); });
+    ASSERT_TRUE(await([&] { return replies.size() == 2; }));
+    replies[1](cluster::Result<cluster::Done>::success({}));
+    ASSERT_TRUE(await([&] { return replies.size() == 3; })); // now it is the second resource's turn
+    replies[2](cluster::Result<cluster::Done>::success({}));
+    EXPECT_TRUE(await([&] { return plugin.logged("All servers started."); }));
+    replies[0](cluster::Result<cluster::Done>::success({}));
+}
+
 TEST_F(KubeletServicesTest, StoppingWithAnUnansweredRegisterEndsIt) {
     KubeletServices services(dir(), loop);
     cluster::Callback<cluster::Done> kept;

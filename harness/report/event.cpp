@@ -13,8 +13,8 @@ namespace {
 
 constexpr std::array<std::string_view, 5> outcomeNames = {"passed", "failed", "skipped", "error", "invalid"};
 
-constexpr std::array<std::string_view, 9> typeNames = {"scenario", "tier",   "problem",  "step",    "progress",
-                                                       "assertion", "stepEnd", "output", "scenarioEnd"};
+constexpr std::array<std::string_view, 9> typeNames = {"scenario",  "tier",    "problem", "step",       "progress",
+                                                       "assertion", "stepEnd", "output",  "scenarioEnd"};
 static_assert(typeNames.size() == std::variant_size_v<EventBody>);
 
 // The same function walks a struct for writing and for reading, so that neither can forget a field.
@@ -123,7 +123,9 @@ EventBody readBody(std::size_t index, const Json& json, std::index_sequence<I...
 
 } // namespace
 
-std::string_view name(Outcome outcome) { return outcomeNames[static_cast<std::size_t>(outcome)]; }
+std::string_view name(Outcome outcome) {
+    return outcomeNames[static_cast<std::size_t>(outcome)];
+}
 
 std::string toLine(const Event& event) {
     Writer writer;

@@ -40,7 +40,7 @@ struct ProblemFound {
 };
 
 struct StepStarted {
-    int step = 0; // from 1
+    int step = 0;           // from 1
     std::string name, kind; // kind: "apply", "probe", ...
     Place place;
 };
@@ -74,13 +74,13 @@ struct OutputCaptured {
 
 struct ScenarioFinished {
     Outcome outcome = Outcome::passed;
-    std::string message; // reason of a skip or an error
-    Milliseconds took{0};        // wall clock
-    Milliseconds simulated{-1};  // virtual time that passed; negative = the clock was real
+    std::string message;        // reason of a skip or an error
+    Milliseconds took{0};       // wall clock
+    Milliseconds simulated{-1}; // virtual time that passed; negative = the clock was real
 };
 
-using EventBody = std::variant<ScenarioStarted, TierChosen, ProblemFound, StepStarted, ProgressLine, AssertionResult, StepFinished,
-                               OutputCaptured, ScenarioFinished>;
+using EventBody = std::variant<ScenarioStarted, TierChosen, ProblemFound, StepStarted, ProgressLine, AssertionResult,
+                               StepFinished, OutputCaptured, ScenarioFinished>;
 
 // `run` tells the runs of one report apart: each scenario on each tier has its own number.
 struct Event {

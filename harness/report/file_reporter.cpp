@@ -21,7 +21,8 @@ void FileReporter::finish() {
     try {
         UniqueFd fd(checked("create " + fresh, ::open(fresh.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644)));
         for (std::size_t done = 0; done < text.size();)
-            done += static_cast<std::size_t>(checked("write " + fresh, ::write(fd.get(), text.data() + done, text.size() - done)));
+            done +=
+                static_cast<std::size_t>(checked("write " + fresh, ::write(fd.get(), text.data() + done, text.size() - done)));
         checked("close " + fresh, ::close(fd.release()));
         checked("rename " + fresh + " to " + path_, ::rename(fresh.c_str(), path_.c_str()));
     } catch (const SystemError&) {

@@ -9,8 +9,8 @@
 
 namespace rdmalab::report {
 
-// A <testsuite> per run, a <testcase> per step; as GitHub, GitLab and Jenkins read JUnit XML. A file that could not be loaded is a
-// test case with an <error>.
+// A <testsuite> per run, a <testcase> per step; as GitHub, GitLab and Jenkins read JUnit XML. A file that could not be loaded is
+// a test case with an <error>.
 void writeJunit(std::ostream& out, const Record& record);
 // {"apiVersion": "rdmalab.io/v1alpha1", "kind": "Report", "summary": {...}, "runs": [...]}
 void writeJson(std::ostream& out, const Record& record);

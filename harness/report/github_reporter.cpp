@@ -87,8 +87,8 @@ void GithubReporter::handle(const Event& event) {
     } else if (const auto* result = std::get_if<AssertionResult>(&event.body)) {
         if (result->outcome == Outcome::failed || result->outcome == Outcome::error)
             annotate(out_, "error", result->place, title,
-                     details(result->message.empty() ? result->what : result->what + ": " + result->message, result->expected, result->found,
-                             result->hint));
+                     details(result->message.empty() ? result->what : result->what + ": " + result->message, result->expected,
+                             result->found, result->hint));
     } else if (const auto* end = std::get_if<StepFinished>(&event.body)) {
         if (end->outcome != Outcome::failed && end->outcome != Outcome::error)
             return;
@@ -99,7 +99,8 @@ void GithubReporter::handle(const Event& event) {
                 if (one.outcome == Outcome::failed || one.outcome == Outcome::error)
                     return; // has its annotation
             }
-            annotate(out_, "error", step.started.place, title, step.started.name + (end->message.empty() ? "" : ": " + end->message));
+            annotate(out_, "error", step.started.place, title,
+                     step.started.name + (end->message.empty() ? "" : ": " + end->message));
         }
     } else if (const auto* finished = std::get_if<ScenarioFinished>(&event.body)) {
         if (finished->outcome == Outcome::skipped)
@@ -118,7 +119,8 @@ void writeJobSummary(std::ostream& out, const Record& record) {
     }
     for (const auto& [number, run] : record.runs()) {
         for (const ProblemFound& one : run.problems)
-            out << "\n- **" << cell(one.place.str()) << "** " << cell(one.message) << (one.hint.empty() ? "" : " — " + cell(one.hint)) << '\n';
+            out << "\n- **" << cell(one.place.str()) << "** " << cell(one.message)
+                << (one.hint.empty() ? "" : " — " + cell(one.hint)) << '\n';
         for (const StepRecord& step : run.steps) {
             for (const AssertionResult& one : step.assertions) {
                 if (one.outcome != Outcome::failed && one.outcome != Outcome::error)

@@ -11,7 +11,10 @@ namespace {
 using Json = nlohmann::ordered_json;
 
 Json toJson(const Counts& counts) {
-    return {{"passed", counts.passed}, {"failed", counts.failed}, {"skipped", counts.skipped}, {"error", counts.errors},
+    return {{"passed", counts.passed},
+            {"failed", counts.failed},
+            {"skipped", counts.skipped},
+            {"error", counts.errors},
             {"invalid", counts.invalid}};
 }
 
@@ -95,7 +98,8 @@ void writeJson(std::ostream& out, const Record& record) {
     Json json;
     json["apiVersion"] = "rdmalab.io/v1alpha1";
     json["kind"] = "Report";
-    json["summary"] = {{"exitCode", record.exitCode()}, {"scenarios", toJson(record.scenarios())}, {"assertions", toJson(record.assertions())}};
+    json["summary"] = {
+        {"exitCode", record.exitCode()}, {"scenarios", toJson(record.scenarios())}, {"assertions", toJson(record.assertions())}};
     json["runs"] = Json::array();
     for (const auto& run : record.runs())
         json["runs"].push_back(toJson(run.second));

@@ -12,11 +12,17 @@ void set(pugi::xml_node node, const char* attribute, const std::string& value) {
     node.append_attribute(attribute).set_value(printable(value).c_str());
 }
 
-void set(pugi::xml_node node, const char* attribute, int value) { node.append_attribute(attribute).set_value(value); }
+void set(pugi::xml_node node, const char* attribute, int value) {
+    node.append_attribute(attribute).set_value(value);
+}
 
-std::string seconds(Milliseconds time) { return fmt::format("{}.{:03}", time.count() / 1000, time.count() % 1000); }
+std::string seconds(Milliseconds time) {
+    return fmt::format("{}.{:03}", time.count() / 1000, time.count() % 1000);
+}
 
-void setText(pugi::xml_node node, const std::string& text) { node.append_child(pugi::node_pcdata).set_value(printable(text).c_str()); }
+void setText(pugi::xml_node node, const std::string& text) {
+    node.append_child(pugi::node_pcdata).set_value(printable(text).c_str());
+}
 
 std::string block(const Place& place, const std::string& what, const std::string& message, const std::string& expected,
                   const std::string& found, const std::string& hint) {
@@ -43,7 +49,8 @@ void addVerdict(pugi::xml_node testcase, Outcome outcome, const std::string& mes
         setText(node, text);
 }
 
-pugi::xml_node addCase(pugi::xml_node suite, const RunRecord& run, const std::string& title, const Place& place, Milliseconds took) {
+pugi::xml_node addCase(pugi::xml_node suite, const RunRecord& run, const std::string& title, const Place& place,
+                       Milliseconds took) {
     pugi::xml_node node = suite.append_child("testcase");
     set(node, "name", title);
     set(node, "classname", run.tier.tier.empty() ? run.started.scenario : run.started.scenario + '.' + run.tier.tier);
@@ -62,7 +69,8 @@ struct Totals {
 };
 
 void addStep(pugi::xml_node suite, const RunRecord& run, const StepRecord& step, Totals& totals) {
-    pugi::xml_node node = addCase(suite, run, fmt::format("{} {}", step.started.step, step.started.name), step.started.place, step.finished.took);
+    pugi::xml_node node =
+        addCase(suite, run, fmt::format("{} {}", step.started.step, step.started.name), step.started.place, step.finished.took);
     totals.counts.add(step.finished.outcome);
     ++totals.cases;
     std::string message = step.complete ? step.finished.message : "the step did not end";

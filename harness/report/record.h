@@ -40,8 +40,8 @@ public:
     const std::map<int, RunRecord>& runs() const noexcept { return runs_; }
     Counts scenarios() const;
     Counts assertions() const;
-    // The command's exit code: 2 when a scenario is bad, else 1 when an expectation failed, else 3 when the environment failed, else
-    // 4 when everything was skipped, else 0.
+    // The command's exit code: 2 when a scenario is bad, else 1 when an expectation failed, else 3 when the environment failed,
+    // else 4 when everything was skipped, else 0.
     int exitCode() const;
 
 private:

@@ -134,7 +134,8 @@ struct TerminalReporter::Printer {
     void operator()(const ProblemFound& e) const {
         const std::string word = e.warning ? reporter.paint(yellow, "warning: ") : reporter.paint(red, "error: ");
         out() << (e.place.known() ? oneLine(e.place.str()) + ": " : "") << word << oneLine(e.message, 2000) << '\n';
-        for (const auto& [label, text] : {std::pair{"expected", &e.expected}, std::pair{"found", &e.found}, std::pair{"hint", &e.hint}}) {
+        for (const auto& [label, text] :
+             {std::pair{"expected", &e.expected}, std::pair{"found", &e.found}, std::pair{"hint", &e.hint}}) {
             if (!text->empty())
                 out() << "  " << label << ": " << oneLine(*text, 2000) << '\n';
         }
@@ -225,8 +226,9 @@ void TerminalReporter::finish() {
             return;
         std::string text = plural(counts.all(), what) + ": ";
         text += paint(counts.passed > 0 ? green : dim, fmt::format("{} passed", counts.passed));
-        for (const auto& [count, word, colour] : {std::tuple{counts.failed, "failed", red}, std::tuple{counts.skipped, "skipped", yellow},
-                                                  std::tuple{counts.errors, "in error", red}, std::tuple{counts.invalid, "invalid", red}}) {
+        for (const auto& [count, word, colour] :
+             {std::tuple{counts.failed, "failed", red}, std::tuple{counts.skipped, "skipped", yellow},
+              std::tuple{counts.errors, "in error", red}, std::tuple{counts.invalid, "invalid", red}}) {
             if (count > 0)
                 text += ", " + paint(colour, fmt::format("{} {}", count, word));
         }

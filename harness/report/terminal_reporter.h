@@ -9,7 +9,7 @@
 namespace rdmalab::report {
 
 struct TerminalOptions {
-    bool live = false;    // redraw one progress line in place
+    bool live = false; // redraw one progress line in place
     bool colour = false;
     bool verbose = false; // passed assertions and, when not live, progress lines too
     int width = 100;      // of a live line

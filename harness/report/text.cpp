@@ -6,13 +6,17 @@ namespace rdmalab::report {
 
 namespace {
 
-// Length of the UTF-8 sequence at the start of `text`; 0 when it is none, or a character that XML or a terminal would stumble over.
+// Length of the UTF-8 sequence at the start of `text`; 0 when it is none, or a character that XML or a terminal would stumble
+// over.
 std::size_t goodSequence(std::string_view text) {
     const auto byte = [&](std::size_t i) { return static_cast<unsigned char>(text[i]); };
     const unsigned char first = byte(0);
     if (first < 0x80)
         return first >= 0x20 && first != 0x7f ? 1 : 0;
-    const std::size_t length = first >= 0xc2 && first <= 0xdf ? 2 : (first & 0xf0) == 0xe0 ? 3 : first >= 0xf0 && first <= 0xf4 ? 4 : 0;
+    const std::size_t length = first >= 0xc2 && first <= 0xdf   ? 2
+                               : (first & 0xf0) == 0xe0         ? 3
+                               : first >= 0xf0 && first <= 0xf4 ? 4
+                                                                : 0;
     if (length == 0 || text.size() < length)
         return 0;
     unsigned code = first & (0xffu >> (length + 1));
@@ -77,6 +81,8 @@ std::string duration(Milliseconds time) {
     return fmt::format("{}m{:02}s", ms / 60000, ms % 60000 / 1000);
 }
 
-std::string plural(int count, std::string_view noun) { return fmt::format("{} {}{}", count, noun, count == 1 ? "" : "s"); }
+std::string plural(int count, std::string_view noun) {
+    return fmt::format("{} {}{}", count, noun, count == 1 ? "" : "s");
+}
 
 } // namespace rdmalab::report

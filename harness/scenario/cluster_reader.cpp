@@ -92,7 +92,8 @@ private:
         if (const View reason = spec["tiersReason"]) {
             scenario.tiersReason = reason.text("");
             if (!spec.has("tiers"))
-                diagnostics_.error(reason.keyPlace(), "a reason for tiers, but no 'tiers'").hint = "say which tiers: `tiers: [model]`";
+                diagnostics_.error(reason.keyPlace(), "a reason for tiers, but no 'tiers'").hint =
+                    "say which tiers: `tiers: [model]`";
         }
     }
 
@@ -163,7 +164,8 @@ private:
         const View nameTemplate = group["nameTemplate"];
         if (nameTemplate && group.has("names"))
             diagnostics_.error(nameTemplate.keyPlace(), "'nameTemplate' goes with 'count', not with 'names'");
-        if (const auto count = group["count"].integer(); count && !group.has("names") && (nameTemplate || !group.has("nameTemplate"))) {
+        if (const auto count = group["count"].integer();
+            count && !group.has("names") && (nameTemplate || !group.has("nameTemplate"))) {
             const Place place = group["count"].keyPlace();
             for (int i = 1; i <= *count; ++i)
                 out.emplace_back(filled(nameTemplate.text("node-{index}"), i), place);
@@ -282,9 +284,9 @@ private:
             return;
         Diagnostic& d = diagnostics_.error(at.place(), "there is no switch '" + at.text("") + "'");
         const std::string similar = nearest(at.text(""), known);
-        d.hint = !similar.empty()  ? "did you mean '" + similar + "'?"
-                 : known.empty()   ? "add it: `fabric: {switches: [{name: " + at.text("") + "}]}`"
-                                   : "switches are listed in spec.fabric.switches";
+        d.hint = !similar.empty() ? "did you mean '" + similar + "'?"
+                 : known.empty()  ? "add it: `fabric: {switches: [{name: " + at.text("") + "}]}`"
+                                  : "switches are listed in spec.fabric.switches";
     }
 
     // The rest the hardware model knows best.
@@ -320,8 +322,9 @@ private:
                 if (entry.value->isScalar() && formats::dnsLabel.accepts(entry.value->text)) {
                     made.ns = entry.value->text;
                 } else {
-                    diagnostics_.error(entry.value->place, "spec.helm.namespace must be " + std::string(formats::dnsLabel.expected)).found =
-                        describe(*entry.value);
+                    diagnostics_
+                        .error(entry.value->place, "spec.helm.namespace must be " + std::string(formats::dnsLabel.expected))
+                        .found = describe(*entry.value);
                 }
             }
         }
@@ -340,7 +343,8 @@ private:
 
     void readSet(const YamlNode& item, Helm& helm) {
         if (!item.isScalar() || !formats::helmSet.accepts(item.text)) {
-            Diagnostic& d = diagnostics_.error(item.place, "an item of spec.helm.set must be " + std::string(formats::helmSet.expected));
+            Diagnostic& d =
+                diagnostics_.error(item.place, "an item of spec.helm.set must be " + std::string(formats::helmSet.expected));
             d.found = describe(item);
             d.hint = formats::helmSet.hint;
             return;
@@ -355,7 +359,9 @@ private:
 
 } // namespace
 
-void readCluster(const View& spec, Reading& reading) { ClusterReader(reading).read(spec); }
+void readCluster(const View& spec, Reading& reading) {
+    ClusterReader(reading).read(spec);
+}
 
 void Reading::requireNode(const View& wanted) const {
     if (!wanted)

@@ -13,7 +13,9 @@ namespace rdmalab::scenario::formats {
 
 namespace {
 
-bool fits(const std::string& text, const RE2& pattern) { return RE2::FullMatch(text, pattern); }
+bool fits(const std::string& text, const RE2& pattern) {
+    return RE2::FullMatch(text, pattern);
+}
 
 bool isDnsLabel(const std::string& text) {
     static const RE2 pattern("[a-z0-9]([-a-z0-9]*[a-z0-9])?");
@@ -33,11 +35,14 @@ std::string replaced(std::string text, std::string_view with) {
 
 bool isQuantity(const std::string& text) {
     // apimachinery resource.Quantity; a capacity cannot be negative. More digits than these no machine has.
-    static const RE2 pattern("\\+?([0-9]{1,30}(\\.[0-9]{0,30})?|\\.[0-9]{1,30})(Ki|Mi|Gi|Ti|Pi|Ei|n|u|m|k|M|G|T|P|E|[eE][+-]?[0-9]{1,2})?");
+    static const RE2 pattern(
+        "\\+?([0-9]{1,30}(\\.[0-9]{0,30})?|\\.[0-9]{1,30})(Ki|Mi|Gi|Ti|Pi|Ei|n|u|m|k|M|G|T|P|E|[eE][+-]?[0-9]{1,2})?");
     return fits(text, pattern);
 }
 
-bool isRelativePath(const std::string& text) { return !text.empty() && text[0] != '/' && text.find('\n') == std::string::npos; }
+bool isRelativePath(const std::string& text) {
+    return !text.empty() && text[0] != '/' && text.find('\n') == std::string::npos;
+}
 
 } // namespace
 
@@ -77,7 +82,8 @@ std::optional<std::chrono::milliseconds> parseDuration(std::string_view text) {
 }
 
 const Format duration{"a duration between 1ms and 24h", "^([0-9]+(\\.[0-9]+)?(ms|s|m|h))+$",
-                      [](const std::string& t) { return parseDuration(t).has_value(); }, "write a number with its unit: 30s, 1m30s, 500ms"};
+                      [](const std::string& t) { return parseDuration(t).has_value(); },
+                      "write a number with its unit: 30s, 1m30s, 500ms"};
 const Format cidr{"an IP address with its prefix length", "^[0-9a-fA-F.:]+/[0-9]+$",
                   [](const std::string& t) { return Cidr::parse(t).has_value(); }, "for example 10.20.1.10/24"};
 const Format addressOrTemplate{"an IP address with its prefix length", "^([0-9a-fA-F.:]|\\{index\\})+/[0-9]+$",
@@ -90,8 +96,9 @@ const Format addressRange{"an IP address, or two with a dash between", "^[0-9a-f
                               return range && range->first <= range->last;
                           },
                           "for example 172.81.0.100-172.81.0.120"};
-const Format quantity{"a Kubernetes quantity", "^\\+?([0-9]+(\\.[0-9]*)?|\\.[0-9]+)(Ki|Mi|Gi|Ti|Pi|Ei|n|u|m|k|M|G|T|P|E|[eE][+-]?[0-9]+)?$",
-                      isQuantity, "for example 40, 500m, 263518036Ki"};
+const Format quantity{"a Kubernetes quantity",
+                      "^\\+?([0-9]+(\\.[0-9]*)?|\\.[0-9]+)(Ki|Mi|Gi|Ti|Pi|Ei|n|u|m|k|M|G|T|P|E|[eE][+-]?[0-9]+)?$", isQuantity,
+                      "for example 40, 500m, 263518036Ki"};
 const Format pciAddress{"a PCI address", "^([0-9a-fA-F]{4}:)?[0-9a-fA-F]{2}:[01][0-9a-fA-F]\\.[0-7]$",
                         [](const std::string& t) { return hardware::PciAddress::parse(t).has_value(); },
                         "domain:bus:device.function in hexadecimal, for example \"0000:af:00.0\""};
@@ -107,13 +114,12 @@ const Format absolutePath{"an absolute path", "^/", [](const std::string& t) { r
 const Format regex{"a regular expression", "", [](const std::string& t) { return regexProblem(t).empty(); },
                    "RE2 syntax, as in Go"};
 const Format dnsLabel{"a name of lower-case letters, digits and dashes", "^[a-z0-9]([-a-z0-9]*[a-z0-9])?$", isDnsLabel};
-const Format dnsSubdomain{"a name of lower-case letters, digits, dashes and dots", "^[a-z0-9]([-.a-z0-9]*[a-z0-9])?$", isDnsSubdomain,
-                          "Kubernetes allows nothing else as the name of a node"};
-const Format nodeNameTemplate{"a name with {index} in it", "\\{index\\}",
-                              [](const std::string& t) {
-                                  return t.find("{index}") != std::string::npos && isDnsSubdomain(replaced(t, "1"));
-                              },
-                              "for example node-{index}; {index} counts from 1"};
+const Format dnsSubdomain{"a name of lower-case letters, digits, dashes and dots", "^[a-z0-9]([-.a-z0-9]*[a-z0-9])?$",
+                          isDnsSubdomain, "Kubernetes allows nothing else as the name of a node"};
+const Format nodeNameTemplate{
+    "a name with {index} in it", "\\{index\\}",
+    [](const std::string& t) { return t.find("{index}") != std::string::npos && isDnsSubdomain(replaced(t, "1")); },
+    "for example node-{index}; {index} counts from 1"};
 const Format interfaceName{"a network interface name of at most 15 characters", "^[^/ ]{1,15}$",
                            [](const std::string& t) { return !hardware::netdevNameProblem(t).has_value(); }};
 const Format rdmaName{"an RDMA device name", "^[A-Za-z0-9_.-]{1,63}$",

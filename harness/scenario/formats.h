@@ -14,7 +14,7 @@ namespace rdmalab::scenario::formats {
 std::optional<std::chrono::milliseconds> parseDuration(std::string_view text);
 
 extern const Format duration, cidr, address, addressRange, quantity, pciAddress, macAddress, relativePath, absolutePath, regex,
-    dnsLabel, dnsSubdomain, nodeNameTemplate, interfaceName, rdmaName, objectName, notEmpty, helmSet, variableName, addressOrTemplate,
-    charDeviceName;
+    dnsLabel, dnsSubdomain, nodeNameTemplate, interfaceName, rdmaName, objectName, notEmpty, helmSet, variableName,
+    addressOrTemplate, charDeviceName;
 
 } // namespace rdmalab::scenario::formats

@@ -11,13 +11,25 @@ namespace {
 
 namespace f = formats;
 
-ShapePtr labels(std::string description, bool nonEmpty = false) { return map(text({}), std::move(description), nonEmpty); }
+ShapePtr labels(std::string description, bool nonEmpty = false) {
+    return map(text({}), std::move(description), nonEmpty);
+}
 
-ShapePtr timeout() { return text("how long to wait, 30s by default", &f::duration); }
-ShapePtr ns() { return text("namespace, \"default\" by default", &f::dnsLabel); }
-ShapePtr env() { return map(text("value"), "values of $NAME and ${NAME} in the files, as a shell fills in a here-document"); }
-ShapePtr files() { return list(text("file", &f::relativePath), "manifest files, from the scenario's folder"); }
-ShapePtr podLabels() { return labels("pods that have these labels", true); }
+ShapePtr timeout() {
+    return text("how long to wait, 30s by default", &f::duration);
+}
+ShapePtr ns() {
+    return text("namespace, \"default\" by default", &f::dnsLabel);
+}
+ShapePtr env() {
+    return map(text("value"), "values of $NAME and ${NAME} in the files, as a shell fills in a here-document");
+}
+ShapePtr files() {
+    return list(text("file", &f::relativePath), "manifest files, from the scenario's folder");
+}
+ShapePtr podLabels() {
+    return labels("pods that have these labels", true);
+}
 
 ShapePtr partialObject(std::string description) {
     return either(std::move(description), "a map",
@@ -25,68 +37,72 @@ ShapePtr partialObject(std::string description) {
 }
 
 ShapePtr metadata() {
-    return object("what the scenario is called",
-                  {{"name", text("name of the scenario", &f::dnsLabel), true},
-                   {"labels", labels("for choosing scenarios")},
-                   {"annotations", labels("anything else worth noting")},
-                   {"description", text("what the scenario shows")}});
+    return object("what the scenario is called", {{"name", text("name of the scenario", &f::dnsLabel), true},
+                                                  {"labels", labels("for choosing scenarios")},
+                                                  {"annotations", labels("anything else worth noting")},
+                                                  {"description", text("what the scenario shows")}});
 }
 
 ShapePtr compat() {
-    return object("which upstream versions the components behave like",
-                  {{"spiderpool", word({"0.8", "1.2"}, "behaviour profile of Spiderpool, 1.2 by default")},
-                   {"kubernetes", word({"1.28", "1.29", "1.30", "1.31", "1.32", "1.33", "1.34", "1.35"}, "version of Kubernetes")}});
+    return object(
+        "which upstream versions the components behave like",
+        {{"spiderpool", word({"0.8", "1.2"}, "behaviour profile of Spiderpool, 1.2 by default")},
+         {"kubernetes", word({"1.28", "1.29", "1.30", "1.31", "1.32", "1.33", "1.34", "1.35"}, "version of Kubernetes")}});
 }
 
 ShapePtr fabric() {
-    const auto one = object("a switch", {{"name", text("its name", &f::dnsLabel), true}, {"mtu", integer(68, 65535, "largest packet, in bytes")}});
+    const auto one = object(
+        "a switch", {{"name", text("its name", &f::dnsLabel), true}, {"mtu", integer(68, 65535, "largest packet, in bytes")}});
     return object("what NICs are plugged into", {{"switches", list(one, "switches"), true}});
 }
 
 ShapePtr nic() {
-    return object("one port of a NIC, which is one PCI function",
-                  {{"model", text("a model of the hardware catalogue, such as ConnectX-5", &f::notEmpty), true},
-                   {"pci", text("PCI address", &f::pciAddress), true},
-                   {"netdev", text("name of the network interface; udev's predictable name by default", &f::interfaceName)},
-                   {"rdma", text("name of the RDMA device; mlx5_0, mlx5_1, ... by default", &f::rdmaName)},
-                   {"switch", text("the switch at the other end of the cable; no cable by default", &f::dnsLabel)},
-                   {"numa", integer(-1, 1023, "NUMA node")},
-                   {"mac", text("MAC address; made from the node's name and the PCI address by default", &f::macAddress)},
-                   {"mtu", integer(68, 65535, "MTU in bytes")},
-                   {"link", word({"up", "down"}, "whether the interface is up, which it is by default")},
-                   {"addresses", list(text("address", &f::addressOrTemplate), "addresses of the interface; {index} is the node's number")},
-                   {"charDevices", list(word({"uverbs", "umad", "issm", "rdma_cm"}, "kind of device"),
-                                        "character devices in /dev/infiniband, instead of those that the model has", false)},
-                   {"slot", integer(0, 16383, "hotplug slot number, which predictable names use")},
-                   {"linkLayer", word({"ethernet", "infiniband"}, "personality of a port that can be both")},
-                   {"totalVfs", integer(0, 65535, "largest number of virtual functions, as set in the firmware")}});
+    return object(
+        "one port of a NIC, which is one PCI function",
+        {{"model", text("a model of the hardware catalogue, such as ConnectX-5", &f::notEmpty), true},
+         {"pci", text("PCI address", &f::pciAddress), true},
+         {"netdev", text("name of the network interface; udev's predictable name by default", &f::interfaceName)},
+         {"rdma", text("name of the RDMA device; mlx5_0, mlx5_1, ... by default", &f::rdmaName)},
+         {"switch", text("the switch at the other end of the cable; no cable by default", &f::dnsLabel)},
+         {"numa", integer(-1, 1023, "NUMA node")},
+         {"mac", text("MAC address; made from the node's name and the PCI address by default", &f::macAddress)},
+         {"mtu", integer(68, 65535, "MTU in bytes")},
+         {"link", word({"up", "down"}, "whether the interface is up, which it is by default")},
+         {"addresses", list(text("address", &f::addressOrTemplate), "addresses of the interface; {index} is the node's number")},
+         {"charDevices", list(word({"uverbs", "umad", "issm", "rdma_cm"}, "kind of device"),
+                              "character devices in /dev/infiniband, instead of those that the model has", false)},
+         {"slot", integer(0, 16383, "hotplug slot number, which predictable names use")},
+         {"linkLayer", word({"ethernet", "infiniband"}, "personality of a port that can be both")},
+         {"totalVfs", integer(0, 65535, "largest number of virtual functions, as set in the firmware")}});
 }
 
 ShapePtr node() {
     const auto taint = object("a taint", {{"key", text("key", &f::notEmpty), true},
                                           {"value", text("value")},
                                           {"effect", word({"NoSchedule", "PreferNoSchedule", "NoExecute"}, "effect"), true}});
-    return object(
-        "nodes that are alike",
-        {{"names", list(text("name of a node", &f::dnsSubdomain), "a node for each name")},
-         {"count", integer(1, 20000, "so many nodes, named by nameTemplate")},
-         {"nameTemplate", text("names of counted nodes, \"node-{index}\" by default; {index} counts from 1", &f::nodeNameTemplate)},
-         {"labels", labels("labels of the Node objects")},
-         {"taints", list(taint, "taints of the Node objects", false)},
-         {"capacity", map(text("quantity", &f::quantity), "what the node has: cpu, memory, pods, ...")},
-         {"addresses", list(text("address", &f::cidr), "management address of each node, in the order of the nodes")},
-         {"rdma", object("the RDMA subsystem", {{"netns", word({"shared", "exclusive"}, "as `rdma system` shows it, shared by default")}})},
-         {"cni", object("container networking that is there before anything is installed",
-                        {{"files", list(text("file", &f::relativePath), "files that are put in /etc/cni/net.d")}})},
-         {"nics", list(nic(), "network cards", false)}},
-        {{Rule::Kind::exactlyOne, {"names", "count"}}});
+    return object("nodes that are alike",
+                  {{"names", list(text("name of a node", &f::dnsSubdomain), "a node for each name")},
+                   {"count", integer(1, 20000, "so many nodes, named by nameTemplate")},
+                   {"nameTemplate",
+                    text("names of counted nodes, \"node-{index}\" by default; {index} counts from 1", &f::nodeNameTemplate)},
+                   {"labels", labels("labels of the Node objects")},
+                   {"taints", list(taint, "taints of the Node objects", false)},
+                   {"capacity", map(text("quantity", &f::quantity), "what the node has: cpu, memory, pods, ...")},
+                   {"addresses", list(text("address", &f::cidr), "management address of each node, in the order of the nodes")},
+                   {"rdma", object("the RDMA subsystem",
+                                   {{"netns", word({"shared", "exclusive"}, "as `rdma system` shows it, shared by default")}})},
+                   {"cni", object("container networking that is there before anything is installed",
+                                  {{"files", list(text("file", &f::relativePath), "files that are put in /etc/cni/net.d")}})},
+                   {"nics", list(nic(), "network cards", false)}},
+                  {{Rule::Kind::exactlyOne, {"names", "count"}}});
 }
 
 ShapePtr helm() {
     // The chart's own tree: its keys are the chart's business.
     return either("values of the Spiderpool chart, as in a values file; `set` and `namespace` are rdmalab's own", "a map",
-                  {{[](const YamlNode& n) { return n.isMap(); }, anything("value tree, with `set`: list of key=value as after --set, and "
-                                                                         "`namespace`: where the chart is installed, kube-system by default")}});
+                  {{[](const YamlNode& n) { return n.isMap(); },
+                    anything("value tree, with `set`: list of key=value as after --set, and "
+                             "`namespace`: where the chart is installed, kube-system by default")}});
 }
 
 ShapePtr apply() {
@@ -122,14 +138,15 @@ ShapePtr patch() {
 }
 
 ShapePtr waiting() {
-    return object("wait until something is so",
-                  {{"pods", podLabels()},
-                   {"namespace", ns()},
-                   {"condition", word({"Ready", "Running", "Pending", "Completed", "Failed", "Gone"}, "of the pods, Ready by default")},
-                   {"count", integer(0, 1000000, "exactly so many pods; by default all, and at least one")},
-                   {"object", partialObject("a partial object that must be matched")},
-                   {"timeout", timeout()}},
-                  {{Rule::Kind::exactlyOne, {"pods", "object"}}});
+    return object(
+        "wait until something is so",
+        {{"pods", podLabels()},
+         {"namespace", ns()},
+         {"condition", word({"Ready", "Running", "Pending", "Completed", "Failed", "Gone"}, "of the pods, Ready by default")},
+         {"count", integer(0, 1000000, "exactly so many pods; by default all, and at least one")},
+         {"object", partialObject("a partial object that must be matched")},
+         {"timeout", timeout()}},
+        {{Rule::Kind::exactlyOne, {"pods", "object"}}});
 }
 
 ShapePtr assertion() {
@@ -139,7 +156,10 @@ ShapePtr assertion() {
     return either("a partial object that must be there, {absent: partial object}, or {count: n, of: partial object}", "a map",
                   {{[](const YamlNode& n) { return n.isMap() && n.find("absent") != nullptr; }, absent},
                    // An Event has a `count` of its own.
-                   {[](const YamlNode& n) { return n.isMap() && (n.find("of") != nullptr || (n.find("count") != nullptr && n.find("kind") == nullptr)); },
+                   {[](const YamlNode& n) {
+                        return n.isMap() &&
+                               (n.find("of") != nullptr || (n.find("count") != nullptr && n.find("kind") == nullptr));
+                    },
                     count},
                    {[](const YamlNode& n) { return n.isMap(); }, anything("a partial object that must be there")}});
 }
@@ -154,22 +174,26 @@ std::vector<Key> textClauses() {
 const Rule textClauseRule{Rule::Kind::atLeastOne, {"contains", "notContains", "matches", "equals"}};
 
 ShapePtr textExpectation(std::string description) {
-    return either(std::move(description), "a map with contains, notContains, matches or equals, or the whole text",
-                  {{[](const YamlNode& n) { return n.isScalar(); }, text("the whole text; white space at the ends does not count")},
-                   {[](const YamlNode& n) { return n.isMap(); }, object("", textClauses(), {textClauseRule})}});
+    return either(
+        std::move(description), "a map with contains, notContains, matches or equals, or the whole text",
+        {{[](const YamlNode& n) { return n.isScalar(); }, text("the whole text; white space at the ends does not count")},
+         {[](const YamlNode& n) { return n.isMap(); }, object("", textClauses(), {textClauseRule})}});
 }
 
 ShapePtr logExpectation() {
     auto keys = textClauses();
     keys.push_back({"container", text("container, the first by default", &f::dnsLabel)});
-    return either("what a container has written; a map, or the container's name with contains, ... next to it", "a map or a container's name",
+    return either("what a container has written; a map, or the container's name with contains, ... next to it",
+                  "a map or a container's name",
                   {{[](const YamlNode& n) { return n.isNull(); }, anything({})},
                    {[](const YamlNode& n) { return n.isScalar(); }, text("container", &f::dnsLabel)},
                    {[](const YamlNode& n) { return n.isMap(); }, object("", std::move(keys), {textClauseRule})}});
 }
 
 ShapePtr devices() {
-    const auto names = [](std::string description, bool nonEmpty) { return list(text("name", &f::notEmpty), std::move(description), nonEmpty); };
+    const auto names = [](std::string description, bool nonEmpty) {
+        return list(text("name", &f::notEmpty), std::move(description), nonEmpty);
+    };
     return object("names in a directory of devices",
                   {{"path", text("directory, /dev/infiniband by default", &f::absolutePath)},
                    {"equals", names("exactly these, in any order", false)},
@@ -179,28 +203,28 @@ ShapePtr devices() {
 }
 
 ShapePtr interface() {
-    return object("a network interface",
-                  {{"name", text("name", &f::interfaceName), true},
-                   {"absent", boolean("there must be none")},
-                   {"kind", text("macvlan, ipvlan, veth, ...", &f::notEmpty)},
-                   {"parent", text("interface that it is on top of", &f::interfaceName)},
-                   {"addressIn", text("range in which one of its addresses lies", &f::addressRange)},
-                   {"gateway", text("of the default route through it", &f::address)},
-                   {"up", boolean("whether it is up")},
-                   {"mtu", integer(68, 65535, "MTU in bytes")},
-                   {"mac", text("MAC address", &f::macAddress)}});
+    return object("a network interface", {{"name", text("name", &f::interfaceName), true},
+                                          {"absent", boolean("there must be none")},
+                                          {"kind", text("macvlan, ipvlan, veth, ...", &f::notEmpty)},
+                                          {"parent", text("interface that it is on top of", &f::interfaceName)},
+                                          {"addressIn", text("range in which one of its addresses lies", &f::addressRange)},
+                                          {"gateway", text("of the default route through it", &f::address)},
+                                          {"up", boolean("whether it is up")},
+                                          {"mtu", integer(68, 65535, "MTU in bytes")},
+                                          {"mac", text("MAC address", &f::macAddress)}});
 }
 
 ShapePtr file() {
     auto keys = textClauses();
     keys.insert(keys.begin(), {"path", text("path of the file", &f::absolutePath), true});
     keys.push_back({"absent", boolean("there must be no such file")});
-    return object("content of a file", std::move(keys), {{Rule::Kind::atLeastOne, {"contains", "notContains", "matches", "equals", "absent"}}});
+    return object("content of a file", std::move(keys),
+                  {{Rule::Kind::atLeastOne, {"contains", "notContains", "matches", "equals", "absent"}}});
 }
 
 ShapePtr tool() {
-    return word({"ping", "rping", "ibv_rc_pingpong", "ibv_ud_pingpong", "ib_read_lat", "ib_write_lat", "ib_send_lat", "ib_read_bw",
-                 "ib_write_bw", "ib_send_bw"},
+    return word({"ping", "rping", "ibv_rc_pingpong", "ibv_ud_pingpong", "ib_read_lat", "ib_write_lat", "ib_send_lat",
+                 "ib_read_bw", "ib_write_bw", "ib_send_bw"},
                 "what runs between the ends, ping by default");
 }
 
@@ -211,28 +235,30 @@ ShapePtr reachEnd(std::string description) {
 }
 
 ShapePtr reach() {
-    return object("whether the ends can talk",
-                  {{"between", labels("every pod with these labels to every other", true)},
-                   {"from", podLabels()},
-                   {"fromPod", text("a pod by name", &f::objectName)},
-                   {"to", reachEnd("labels of pods, or an IP address")},
-                   {"toPod", text("a pod by name", &f::objectName)},
-                   {"namespace", ns()},
-                   {"with", tool()},
-                   {"expect", word({"ok", "refused"}, "ok by default")}},
-                  {{Rule::Kind::exactlyOne, {"between", "from", "fromPod"}}, {Rule::Kind::atMostOne, {"to", "toPod", "between"}}});
+    return object(
+        "whether the ends can talk",
+        {{"between", labels("every pod with these labels to every other", true)},
+         {"from", podLabels()},
+         {"fromPod", text("a pod by name", &f::objectName)},
+         {"to", reachEnd("labels of pods, or an IP address")},
+         {"toPod", text("a pod by name", &f::objectName)},
+         {"namespace", ns()},
+         {"with", tool()},
+         {"expect", word({"ok", "refused"}, "ok by default")}},
+        {{Rule::Kind::exactlyOne, {"between", "from", "fromPod"}}, {Rule::Kind::atMostOne, {"to", "toPod", "between"}}});
 }
 
 ShapePtr rdmaView() {
-    const auto link = object("a link, as far as it matters",
-                             {{"name", anything("device and port: mlx5_0/1")},
-                              {"state", anything("ACTIVE, DOWN, ...")},
-                              {"physicalState", anything("LINK_UP, DISABLED, ...")},
-                              {"netdev", anything("network interface; {$absent: true} for none shown")}});
+    const auto link =
+        object("a link, as far as it matters", {{"name", anything("device and port: mlx5_0/1")},
+                                                {"state", anything("ACTIVE, DOWN, ...")},
+                                                {"physicalState", anything("LINK_UP, DISABLED, ...")},
+                                                {"netdev", anything("network interface; {$absent: true} for none shown")}});
     const auto links = either("what `rdma link` shows: all links in order, or {$contains: [...]}, {$length: n}", "a list",
                               {{[](const YamlNode& n) { return n.isList(); }, list(link, {}, false)},
                                {[](const YamlNode& n) { return n.isMap(); }, anything("{$contains: [...]}, {$length: n}")}});
-    return either("what `rdma system` and `rdma link` show, or an RDMA program to run between pods", "a map, or the name of a program",
+    return either("what `rdma system` and `rdma link` show, or an RDMA program to run between pods",
+                  "a map, or the name of a program",
                   {{[](const YamlNode& n) { return n.isScalar(); }, tool()},
                    {[](const YamlNode& n) { return n.isMap(); },
                     object("", {{"netns", word({"shared", "exclusive"}, "as `rdma system` shows it")}, {"links", links}},
@@ -277,9 +303,9 @@ ShapePtr fault() {
                                             {"device", text("its name in /dev/infiniband", &f::charDeviceName), true}});
     const auto link = object("a link", {{"node", text("node", &f::dnsSubdomain), true},
                                         {"netdev", text("network interface", &f::interfaceName), true}});
-    const std::vector<Key> keys = {{"killContainer", container}, {"stopContainer", container}, {"restartKubelet", onNode},
-                                   {"stopKubelet", onNode},      {"startKubelet", onNode},     {"removeCharDevice", device},
-                                   {"restoreCharDevice", device}, {"linkDown", link},          {"linkUp", link}};
+    const std::vector<Key> keys = {{"killContainer", container},  {"stopContainer", container}, {"restartKubelet", onNode},
+                                   {"stopKubelet", onNode},       {"startKubelet", onNode},     {"removeCharDevice", device},
+                                   {"restoreCharDevice", device}, {"linkDown", link},           {"linkUp", link}};
     std::vector<std::string> names;
     for (const Key& key : keys)
         names.push_back(key.name);
@@ -304,14 +330,15 @@ ShapePtr step() {
 }
 
 ShapePtr scenario() {
-    const auto spec = object("the scenario",
-                             {{"compat", compat()},
-                              {"tiers", list(word({"model", "netns", "rxe"}, "tier"), "the only tiers that can run this; all by default")},
-                              {"tiersReason", text("why others cannot", &f::notEmpty)},
-                              {"fabric", fabric()},
-                              {"nodes", list(node(), "the nodes"), true},
-                              {"helm", helm()},
-                              {"steps", list(step(), "what happens, in order"), true}});
+    const auto spec =
+        object("the scenario",
+               {{"compat", compat()},
+                {"tiers", list(word({"model", "netns", "rxe"}, "tier"), "the only tiers that can run this; all by default")},
+                {"tiersReason", text("why others cannot", &f::notEmpty)},
+                {"fabric", fabric()},
+                {"nodes", list(node(), "the nodes"), true},
+                {"helm", helm()},
+                {"steps", list(step(), "what happens, in order"), true}});
     return object("An rdmalab scenario", {{"apiVersion", word({"rdmalab.io/v1alpha1"}, "version of the language"), true},
                                           {"kind", word({"Scenario"}, "kind of the file"), true},
                                           {"metadata", metadata(), true},

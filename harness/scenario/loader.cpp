@@ -33,7 +33,8 @@ void read(const std::string& path, Scenario& scenario, Diagnostics& diagnostics)
         return;
     }
     if (documents.size() > 1)
-        diagnostics.error(documents[1]->place, "a scenario file holds one scenario").hint = "put the second one in a file of its own";
+        diagnostics.error(documents[1]->place, "a scenario file holds one scenario").hint =
+            "put the second one in a file of its own";
     const YamlNode& root = *documents.front();
     BadNodes bad;
     checkShape(root, scenarioShape(), "", diagnostics, bad);

@@ -9,7 +9,8 @@ namespace rdmalab::scenario {
 hardware::MachineSpec machineSpec(const Node& node) {
     hardware::MachineSpec spec;
     spec.name = node.name;
-    spec.rdmaNetns = node.rdmaNetns == RdmaNetns::exclusive ? hardware::RdmaNetnsMode::exclusive : hardware::RdmaNetnsMode::shared;
+    spec.rdmaNetns =
+        node.rdmaNetns == RdmaNetns::exclusive ? hardware::RdmaNetnsMode::exclusive : hardware::RdmaNetnsMode::shared;
     int lastNuma = -1;
     for (const Nic& nic : node.nics) {
         hardware::NicSpec& one = spec.nics.emplace_back();

@@ -1,3 +1,4 @@
+#include "harness/scenario/admission.h"
 #include "harness/scenario/reading.h"
 #include "harness/scenario/text_map.h"
 #include "harness/scenario/yaml_value.h"
@@ -7,9 +8,6 @@
 #include <optional>
 
 namespace rdmalab::scenario {
-
-// Defined in admission.cpp.
-void checkAdmission(const Manifest& manifest, const Compat& compat, Diagnostics& diagnostics);
 
 namespace {
 
@@ -29,7 +27,8 @@ public:
         if (env)
             substituted = substituteVariables(*content, *env, shown, diagnostics_);
         const std::size_t errorsBefore = diagnostics_.errors();
-        const auto documents = parseYaml(substituted ? substituted->text : *content, shown, diagnostics_, substituted ? &substituted->map : nullptr);
+        const auto documents =
+            parseYaml(substituted ? substituted->text : *content, shown, diagnostics_, substituted ? &substituted->map : nullptr);
         if (documents.empty() && diagnostics_.errors() == errorsBefore)
             diagnostics_.error(file.place(), "there is no object in the file").found = path;
         if (!env && content->find("${") != std::string::npos)
@@ -74,7 +73,8 @@ private:
         const std::string what = pointer.substr(1);
         const auto at = Json::json_pointer(pointer);
         if (!object->contains(at)) {
-            diagnostics_.error(object.place(), "the manifest has no '" + what + "'").hint = "every Kubernetes object has apiVersion, kind and metadata.name";
+            diagnostics_.error(object.place(), "the manifest has no '" + what + "'").hint =
+                "every Kubernetes object has apiVersion, kind and metadata.name";
             return false;
         }
         return readText(object, pointer, what, out);
@@ -95,8 +95,10 @@ private:
 
     bool readMetadata(const PlacedJson& object, Manifest& manifest) {
         if (!object->contains("metadata") || !object->at("metadata").is_object()) {
-            diagnostics_.error(object->contains("metadata") ? object.placeOf("/metadata") : object.place(), "the manifest has no 'metadata'").hint =
-                "every Kubernetes object has apiVersion, kind and metadata.name";
+            diagnostics_
+                .error(object->contains("metadata") ? object.placeOf("/metadata") : object.place(),
+                       "the manifest has no 'metadata'")
+                .hint = "every Kubernetes object has apiVersion, kind and metadata.name";
             return false;
         }
         const Json& metadata = object->at("metadata");
@@ -114,8 +116,10 @@ private:
     void warnAboutVariables(const std::string& content, const std::string& shown) {
         int line = 1, column = 1;
         for (std::size_t i = 0; i + 2 < content.size(); ++i) {
-            if (content[i] == '$' && content[i + 1] == '{' && ((content[i + 2] >= 'A' && content[i + 2] <= 'Z') || content[i + 2] == '_')) {
-                Diagnostic& d = diagnostics_.warning({shown, line, column}, "the file has a shell variable, but the step has no 'env'");
+            if (content[i] == '$' && content[i + 1] == '{' &&
+                ((content[i + 2] >= 'A' && content[i + 2] <= 'Z') || content[i + 2] == '_')) {
+                Diagnostic& d =
+                    diagnostics_.warning({shown, line, column}, "the file has a shell variable, but the step has no 'env'");
                 d.hint = "the text goes to the cluster as it is; with `env: {NAME: value}` variables are filled in";
                 return;
             }

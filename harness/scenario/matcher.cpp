@@ -30,7 +30,9 @@ RE2::Options regexOptions() {
     return options;
 }
 
-std::string dump(const Json& value) { return value.dump(-1, ' ', false, Json::error_handler_t::replace); }
+std::string dump(const Json& value) {
+    return value.dump(-1, ' ', false, Json::error_handler_t::replace);
+}
 
 // Long values are cut in messages; a pod is some kilobytes.
 std::string shown(const Json& value) {
@@ -46,7 +48,9 @@ std::string shown(const Json& value) {
     return text;
 }
 
-std::string shownAt(const Json* actual) { return actual == nullptr ? "nothing" : shown(*actual); }
+std::string shownAt(const Json* actual) {
+    return actual == nullptr ? "nothing" : shown(*actual);
+}
 
 std::optional<double> number(const Json& value) {
     if (value.is_number())
@@ -56,7 +60,8 @@ std::optional<double> number(const Json& value) {
     const std::string& text = value.get_ref<const std::string&>();
     std::int64_t whole = 0;
     const char* end = text.data() + text.size();
-    if (const auto [rest, failed] = std::from_chars(text.data(), end, whole); failed != std::errc() || rest != end || text.empty())
+    if (const auto [rest, failed] = std::from_chars(text.data(), end, whole);
+        failed != std::errc() || rest != end || text.empty())
         return std::nullopt;
     return static_cast<double>(whole);
 }
@@ -129,7 +134,8 @@ private:
 
     static bool contains(const Json& wanted, const Json& actual) {
         if (actual.is_string())
-            return wanted.is_string() && actual.get_ref<const std::string&>().find(wanted.get_ref<const std::string&>()) != std::string::npos;
+            return wanted.is_string() &&
+                   actual.get_ref<const std::string&>().find(wanted.get_ref<const std::string&>()) != std::string::npos;
         if (actual.is_array()) {
             for (const Json& item : actual) {
                 if (fits(wanted, &item))
@@ -184,8 +190,15 @@ private:
     void matchJson(const Json& operand, const Json& actual, const std::string& pointer, const std::string& path) {
         if (!actual.is_string())
             return miss(pointer, path, "text that holds JSON", &actual);
-        const Json parsed = Json::parse(actual.get_ref<const std::string&>(), nullptr, false);
-        if (parsed.is_discarded())
+        // Printing a value recurses; what a pod wrote must not be able to exhaust the stack.
+        constexpr int deepest = 200;
+        bool tooDeep = false;
+        const auto bounded = [&](int depth, Json::parse_event_t, Json&) {
+            tooDeep = tooDeep || depth > deepest;
+            return depth <= deepest;
+        };
+        const Json parsed = Json::parse(actual.get_ref<const std::string&>(), bounded, false);
+        if (parsed.is_discarded() || tooDeep)
             return miss(pointer, path, "text that holds JSON", &actual);
         match(operand, &parsed, pointer, path + "(json)");
     }
@@ -338,6 +351,9 @@ std::string Mismatch::str() const {
 std::vector<Mismatch> matchPartial(const PlacedJson& expected, const Json& actual) {
     Matcher matcher(&expected);
     matcher.match(expected.json(), &actual, {}, {});
+    // As they stand in the file, not as JSON sorts keys.
+    std::stable_sort(matcher.misses.begin(), matcher.misses.end(),
+                     [](const Mismatch& a, const Mismatch& b) { return a.place < b.place; });
     return std::move(matcher.misses);
 }
 
@@ -376,7 +392,8 @@ std::vector<Mismatch> matchText(const TextExpectation& expected, std::string_vie
             break;
         }
         if (!phrase.empty())
-            misses.push_back({std::string(what), std::move(phrase), actual.empty() ? "nothing" : shown(Json(std::string(actual))), clause.place});
+            misses.push_back({std::string(what), std::move(phrase), actual.empty() ? "nothing" : shown(Json(std::string(actual))),
+                              clause.place});
     }
     return misses;
 }

@@ -39,7 +39,9 @@ struct Mismatch {
 // Empty when it matches.
 std::vector<Mismatch> matchPartial(const PlacedJson& expected, const Json& actual);
 std::vector<Mismatch> matchPartial(const Json& expected, const Json& actual);
-inline bool matches(const PlacedJson& expected, const Json& actual) { return matchPartial(expected, actual).empty(); }
+inline bool matches(const PlacedJson& expected, const Json& actual) {
+    return matchPartial(expected, actual).empty();
+}
 
 // `what` names the text in the mismatch: "stdout".
 std::vector<Mismatch> matchText(const TextExpectation& expected, std::string_view actual, std::string_view what);

@@ -9,7 +9,9 @@ PlacedJson::PlacedJson() : PlacedJson(Json(), PlaceMap()) {}
 PlacedJson::PlacedJson(Json value, PlaceMap places)
     : value_(std::make_shared<const Json>(std::move(value))), places_(std::make_shared<const PlaceMap>(std::move(places))) {}
 
-PlacedJson PlacedJson::unplaced(Json value) { return PlacedJson(std::move(value), {}); }
+PlacedJson PlacedJson::unplaced(Json value) {
+    return PlacedJson(std::move(value), {});
+}
 
 Place PlacedJson::placeOf(std::string pointer) const {
     while (true) {

@@ -19,8 +19,8 @@ TextExpectation readText(const View& clauses) {
         out.clauses.push_back({TextExpectation::Op::equals, *whole, clauses.place()});
         return out;
     }
-    for (const TextExpectation::Op op :
-         {TextExpectation::Op::contains, TextExpectation::Op::notContains, TextExpectation::Op::matches, TextExpectation::Op::equals}) {
+    for (const TextExpectation::Op op : {TextExpectation::Op::contains, TextExpectation::Op::notContains,
+                                         TextExpectation::Op::matches, TextExpectation::Op::equals}) {
         const View at = clauses[name(op)];
         if (!at)
             continue;
@@ -71,8 +71,12 @@ public:
         if (!at || (!between && !probe.target))
             return std::nullopt;
         if (kind == "exec")
-            probe.check = ExecProbe{at.texts(), view["container"].text(""), readText(view["stdout"]), readText(view["stderr"]),
-                                    view["exitCode"].integer().value_or(0), readTimeout(view)};
+            probe.check = ExecProbe{at.texts(),
+                                    view["container"].text(""),
+                                    readText(view["stdout"]),
+                                    readText(view["stderr"]),
+                                    view["exitCode"].integer().value_or(0),
+                                    readTimeout(view)};
         else if (kind == "log")
             probe.check = readLog(view, at);
         else if (kind == "devices")
@@ -118,7 +122,8 @@ private:
         if (view.has("pods") || view.has("pod"))
             return readPods(view, "pods", "pod");
         if (!view.has("node"))
-            diagnostics_.error(view.place(), "the probe does not say where to look").hint = "add pods: {label: value}, pod: NAME or node: NAME";
+            diagnostics_.error(view.place(), "the probe does not say where to look").hint =
+                "add pods: {label: value}, pod: NAME or node: NAME";
         return std::nullopt;
     }
 
@@ -127,7 +132,8 @@ private:
             return {at["container"].text(view["container"].text("")), readText(at)};
         LogProbe log{at.text(view["container"].text("")), readText(view)};
         if (log.text.clauses.empty() && view.sound())
-            diagnostics_.error(view.place(), "the probe does not say what must be in the log").hint = "add contains, notContains, matches or equals";
+            diagnostics_.error(view.place(), "the probe does not say what must be in the log").hint =
+                "add contains, notContains, matches or equals";
         return log;
     }
 
@@ -181,7 +187,8 @@ private:
             if (view["between"])
                 reach.between = readPods(view, "between", "", nsDefault);
             else if (!view.has("between"))
-                diagnostics_.error(view.place(), "the probe does not say between which pods").hint = "add between: {label: value}, or use reach: {with: " + reach.with + ", ...}";
+                diagnostics_.error(view.place(), "the probe does not say between which pods").hint =
+                    "add between: {label: value}, or use reach: {with: " + reach.with + ", ...}";
             return reach;
         }
         reach.with = at["with"].text("ping");
@@ -198,7 +205,8 @@ private:
         else if (to || at["toPod"])
             reach.to = readPods(at, "to", "toPod", nsDefault);
         if (!at.has("to") && !at.has("toPod") && !at.has("between") && reach.from)
-            diagnostics_.error(at.keyPlace(), "the probe does not say what is to be reached").hint = "add to: ADDRESS, to: {label: value} or toPod: NAME";
+            diagnostics_.error(at.keyPlace(), "the probe does not say what is to be reached").hint =
+                "add to: ADDRESS, to: {label: value} or toPod: NAME";
         return reach;
     }
 

@@ -1,4 +1,5 @@
-// How the parts of a scenario are made from the checked tree. Every function reports what is wrong and returns what it could make.
+// How the parts of a scenario are made from the checked tree. Every function reports what is wrong and returns what it could
+// make.
 #pragma once
 
 #include "harness/scenario/diagnostic.h"
@@ -28,7 +29,8 @@ std::vector<Probe> readProbes(const View& probes, Reading& reading);
 std::vector<Manifest> readManifests(const View& step, bool inlineObjects, bool checked, Reading& reading);
 
 // Shared by steps and probes.
-PodSelector readPods(const View& at, const std::string& labelsKey, const std::string& podKey, std::string_view nsDefault = "default");
+PodSelector readPods(const View& at, const std::string& labelsKey, const std::string& podKey,
+                     std::string_view nsDefault = "default");
 TextExpectation readText(const View& clauses);
 std::chrono::milliseconds readTimeout(const View& at);
 // A partial object: operators checked, `kind` required.

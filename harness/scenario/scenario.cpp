@@ -17,7 +17,9 @@ std::string_view name(Tier tier) {
     return {};
 }
 
-std::string_view name(RdmaNetns mode) { return mode == RdmaNetns::shared ? "shared" : "exclusive"; }
+std::string_view name(RdmaNetns mode) {
+    return mode == RdmaNetns::shared ? "shared" : "exclusive";
+}
 
 std::string_view name(PodCondition condition) {
     switch (condition) {
@@ -107,6 +109,8 @@ std::string describe(const Probe& probe) {
     return probe.target ? out + " in " + describe(*probe.target) : out;
 }
 
-bool Scenario::allows(Tier tier) const { return !tiers || std::find(tiers->begin(), tiers->end(), tier) != tiers->end(); }
+bool Scenario::allows(Tier tier) const {
+    return !tiers || std::find(tiers->begin(), tiers->end(), tier) != tiers->end();
+}
 
 } // namespace rdmalab::scenario

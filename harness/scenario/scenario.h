@@ -37,7 +37,7 @@ struct Metadata {
 };
 
 struct Compat {
-    std::string spiderpool = "1.2"; // "0.8" or "1.2"
+    std::string spiderpool = "1.2";  // "0.8" or "1.2"
     std::string kubernetes = "1.32"; // "1.28" .. "1.35"
     Place place;
 };
@@ -49,8 +49,8 @@ struct Switch {
 };
 
 struct Nic {
-    std::string model; // as written; the hardware catalogue knows it
-    std::string pci;   // full form in lower case: "0000:af:00.0"
+    std::string model;                       // as written; the hardware catalogue knows it
+    std::string pci;                         // full form in lower case: "0000:af:00.0"
     std::optional<std::string> netdev, rdma; // the hardware model's own naming when absent
     std::optional<std::string> switchName;   // not cabled when absent
     std::optional<int> numa;
@@ -111,8 +111,8 @@ struct Manifest {
 };
 
 struct ApplyStep {
-    std::vector<Manifest> manifests; // files in order, then inline objects; documents in order; kind List taken apart
-    bool replace = false;            // delete and create instead of merging
+    std::vector<Manifest> manifests;         // files in order, then inline objects; documents in order; kind List taken apart
+    bool replace = false;                    // delete and create instead of merging
     std::optional<PlacedText> expectRefusal; // the API must refuse with an answer that contains this
 };
 
@@ -128,8 +128,8 @@ struct DeleteStep {
 
 // Which pods, or which node, something is done to.
 struct PodSelector {
-    Labels labels;    // all must be equal; empty when `pod` is given
-    std::string pod;  // by name
+    Labels labels;   // all must be equal; empty when `pod` is given
+    std::string pod; // by name
     std::string ns = "default";
     Place place;
     std::string str() const; // "pods app=x in default" / "pod default/x"
@@ -208,10 +208,10 @@ struct DevicesProbe {
 
 struct InterfaceProbe {
     std::string name;
-    bool absent = false;                          // there is no such interface; the rest is unset
-    std::optional<std::string> kind, parent;      // "macvlan", "ens6f0np0"
-    std::optional<IpRange> addressIn;             // at least one address lies in there
-    std::optional<IpAddress> gateway;             // of the default route through it
+    bool absent = false;                     // there is no such interface; the rest is unset
+    std::optional<std::string> kind, parent; // "macvlan", "ens6f0np0"
+    std::optional<IpRange> addressIn;        // at least one address lies in there
+    std::optional<IpAddress> gateway;        // of the default route through it
     std::optional<bool> up;
     std::optional<int> mtu;
     std::optional<std::string> mac;
@@ -232,9 +232,9 @@ struct ReachProbe {
     bool expectReached = true;
 };
 
-// What `rdma system` and `rdma link` show there. Compare with matchPartial(expected, {"netns": ..., "links": [{"name": "mlx5_0/1",
-// "state": "ACTIVE", "physicalState": "LINK_UP", "netdev": "ens6f0np0"}, ...]}), links in kernel order, netdev left out when
-// none is shown.
+// What `rdma system` and `rdma link` show there. Compare with matchPartial(expected, {"netns": ..., "links": [{"name":
+// "mlx5_0/1", "state": "ACTIVE", "physicalState": "LINK_UP", "netdev": "ens6f0np0"}, ...]}), links in kernel order, netdev left
+// out when none is shown.
 struct RdmaProbe {
     PlacedJson expected;
 };

@@ -47,7 +47,9 @@ ScenarioFolder::ScenarioFolder(const std::string& scenarioPath) : given_(fs::pat
     root_ = fs::canonical(given_.empty() ? fs::path(".") : given_, failed);
 }
 
-std::string ScenarioFolder::shown(const std::string& relative) const { return (given_ / relative).lexically_normal().string(); }
+std::string ScenarioFolder::shown(const std::string& relative) const {
+    return (given_ / relative).lexically_normal().string();
+}
 
 namespace {
 
@@ -59,7 +61,8 @@ bool below(const fs::path& path, const fs::path& root) {
 std::string similarFile(const fs::path& wanted) {
     std::error_code failed;
     std::vector<std::string> names;
-    for (fs::directory_iterator it(wanted.parent_path(), failed), end; !failed && it != end && names.size() < 1000; it.increment(failed))
+    for (fs::directory_iterator it(wanted.parent_path(), failed), end; !failed && it != end && names.size() < 1000;
+         it.increment(failed))
         names.push_back(it->path().filename().string());
     return nearest(wanted.filename().string(), names);
 }
@@ -81,7 +84,8 @@ std::optional<std::string> ScenarioFolder::read(const std::string& relative, con
     const fs::path real = fs::canonical(wanted, failed);
     if (failed) {
         const std::string similar = similarFile(wanted);
-        return refuse(failed == std::errc::no_such_file_or_directory ? "there is no such file" : "the file cannot be read: " + failed.message(),
+        return refuse(failed == std::errc::no_such_file_or_directory ? "there is no such file"
+                                                                     : "the file cannot be read: " + failed.message(),
                       similar.empty() ? "files are looked up from the scenario's folder" : "did you mean " + similar + "?");
     }
     if (!below(real, root_))

@@ -36,7 +36,9 @@ std::vector<std::string> keyNames(const Shape& shape) {
 
 } // namespace
 
-ShapePtr anything(std::string description) { return make(Shape::Type::any, std::move(description)); }
+ShapePtr anything(std::string description) {
+    return make(Shape::Type::any, std::move(description));
+}
 
 ShapePtr text(std::string description, const Format* format) {
     auto shape = make(Shape::Type::text, std::move(description));
@@ -50,7 +52,9 @@ ShapePtr word(std::vector<std::string> allowed, std::string description) {
     return shape;
 }
 
-ShapePtr boolean(std::string description) { return make(Shape::Type::boolean, std::move(description)); }
+ShapePtr boolean(std::string description) {
+    return make(Shape::Type::boolean, std::move(description));
+}
 
 ShapePtr integer(std::int64_t min, std::int64_t max, std::string description) {
     auto shape = make(Shape::Type::integer, std::move(description));
@@ -179,8 +183,8 @@ private:
     void checkInteger(const YamlNode& node, const Shape& shape, const std::string& what) {
         std::int64_t value = 0;
         const char* end = node.text.data() + node.text.size();
-        const bool number = node.isScalar() && node.plain && !node.text.empty() &&
-                            std::from_chars(node.text.data(), end, value).ptr == end;
+        const bool number =
+            node.isScalar() && node.plain && !node.text.empty() && std::from_chars(node.text.data(), end, value).ptr == end;
         if (!number)
             return wrong(node, what, "a whole number");
         if (value < shape.min || value > shape.max) {
@@ -203,7 +207,8 @@ private:
                 check(*entry.value, *known->shape, what.empty() ? entry.key : what + '.' + entry.key);
                 continue;
             }
-            Diagnostic& d = diagnostics_.error(entry.place, "unknown key '" + entry.key + "'" + (what.empty() ? "" : " in " + what));
+            Diagnostic& d =
+                diagnostics_.error(entry.place, "unknown key '" + entry.key + "'" + (what.empty() ? "" : " in " + what));
             const std::string similar = nearest(entry.key, keyNames(shape));
             d.expected = joined(keyNames(shape), " or ");
             if (!similar.empty())
@@ -211,7 +216,8 @@ private:
         }
         for (const Key& key : shape.keys) {
             if (key.required && node.find(key.name) == nullptr)
-                incomplete(node, (what.empty() ? "the scenario" : what) + " has no '" + key.name + "'").expected = key.shape->description;
+                incomplete(node, (what.empty() ? "the scenario" : what) + " has no '" + key.name + "'").expected =
+                    key.shape->description;
         }
         for (const Rule& rule : shape.rules)
             checkRule(node, rule, what);
@@ -230,8 +236,9 @@ private:
             }
         }
         if (given.empty() && rule.kind != Rule::Kind::atMostOne) {
-            Diagnostic& d = incomplete(node, what + " needs " + (rule.kind == Rule::Kind::exactlyOne ? "one of " : "at least one of ") +
-                                             joined(rule.keys, " or "));
+            Diagnostic& d =
+                incomplete(node, what + " needs " + (rule.kind == Rule::Kind::exactlyOne ? "one of " : "at least one of ") +
+                                     joined(rule.keys, " or "));
             for (const YamlEntry& entry : node.entries) {
                 if (const std::string similar = nearest(entry.key, rule.keys); !similar.empty())
                     d.hint = "did you mean '" + similar + "' for '" + entry.key + "'?";

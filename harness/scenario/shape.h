@@ -19,8 +19,8 @@ using ShapePtr = std::shared_ptr<const Shape>;
 
 // How a text must be formed.
 struct Format {
-    std::string_view expected;             // "a duration such as 30s or 1m30s"
-    std::string_view pattern;              // for the schema; empty = none
+    std::string_view expected; // "a duration such as 30s or 1m30s"
+    std::string_view pattern;  // for the schema; empty = none
     bool (*accepts)(const std::string& text);
     std::string_view hint = {};
 };

@@ -105,8 +105,8 @@ private:
         if (at.has("object")) {
             for (const char* key : {"namespace", "condition", "count"}) {
                 if (const View misplaced = at[key])
-                    diagnostics_.error(misplaced.keyPlace(), std::string("'") + key + "' goes with 'pods', not with 'object'").hint =
-                        "write it into the object";
+                    diagnostics_.error(misplaced.keyPlace(), std::string("'") + key + "' goes with 'pods', not with 'object'")
+                        .hint = "write it into the object";
             }
             if (at["object"])
                 step.until = ObjectWait{readPartialObject(at["object"], reading_)};
@@ -159,9 +159,9 @@ private:
                                             readPods(one, "pods", "pod"), one["container"].text(""), one["node"].text("")};
             }
         }
-        for (const auto& [name, action] : {std::pair{"restartKubelet", KubeletFault::Action::restart},
-                                           std::pair{"stopKubelet", KubeletFault::Action::stop},
-                                           std::pair{"startKubelet", KubeletFault::Action::start}}) {
+        for (const auto& [name, action] :
+             {std::pair{"restartKubelet", KubeletFault::Action::restart}, std::pair{"stopKubelet", KubeletFault::Action::stop},
+              std::pair{"startKubelet", KubeletFault::Action::start}}) {
             if (const View one = at[name]) {
                 reading_.requireNode(one["node"]);
                 step.name = name;
@@ -176,7 +176,8 @@ private:
                 step.fault = CharDeviceFault{action, one["node"].text(""), one["device"].text("")};
             }
         }
-        for (const auto& [name, action] : {std::pair{"linkDown", LinkFault::Action::down}, std::pair{"linkUp", LinkFault::Action::up}}) {
+        for (const auto& [name, action] :
+             {std::pair{"linkDown", LinkFault::Action::down}, std::pair{"linkUp", LinkFault::Action::up}}) {
             if (const View one = at[name]) {
                 reading_.requireNode(one["node"]);
                 step.name = name;

@@ -30,8 +30,12 @@ void TextMap::translate(int& line, int& column) const {
 
 namespace {
 
-bool startsName(char c) { return (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') || c == '_'; }
-bool continuesName(char c) { return startsName(c) || (c >= '0' && c <= '9'); }
+bool startsName(char c) {
+    return (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') || c == '_';
+}
+bool continuesName(char c) {
+    return startsName(c) || (c >= '0' && c <= '9');
+}
 
 class Substitution {
 public:
@@ -120,7 +124,8 @@ private:
             for (const auto& variable : variables_)
                 known.push_back(variable.first);
             const std::string similar = nearest(name, known);
-            d.hint = similar.empty() ? "add it to `env` of the step, or write \\$ for a dollar sign" : "did you mean " + similar + "?";
+            d.hint =
+                similar.empty() ? "add it to `env` of the step, or write \\$ for a dollar sign" : "did you mean " + similar + "?";
         }
         const std::string value = it == variables_.end() ? "undefined" : it->second;
         out_.map.add(outLine_, outColumn_, line_, column_, false);

@@ -32,7 +32,9 @@ bool soundBelow(const YamlNode& node, const BadNodes& bad) {
 
 } // namespace
 
-bool View::sound() const { return node_ == nullptr || soundBelow(*node_, *bad_); }
+bool View::sound() const {
+    return node_ == nullptr || soundBelow(*node_, *bad_);
+}
 
 std::vector<View> View::items() const {
     std::vector<View> out;

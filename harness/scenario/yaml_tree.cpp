@@ -253,7 +253,10 @@ std::size_t sequenceLength(std::string_view text) {
     const unsigned char first = byte(0);
     if (first < 0x80)
         return 1;
-    const std::size_t length = first >= 0xc2 && first <= 0xdf ? 2 : (first & 0xf0) == 0xe0 ? 3 : first >= 0xf0 && first <= 0xf4 ? 4 : 0;
+    const std::size_t length = first >= 0xc2 && first <= 0xdf   ? 2
+                               : (first & 0xf0) == 0xe0         ? 3
+                               : first >= 0xf0 && first <= 0xf4 ? 4
+                                                                : 0;
     if (length == 0 || text.size() < length)
         return 0;
     for (std::size_t i = 1; i < length; ++i) {
@@ -280,7 +283,8 @@ bool checkCharacters(std::string_view text, const std::string& file, Diagnostics
         if (c == 0)
             return report("the file contains a NUL byte", "YAML is text; is this the right file?");
         if ((c < 0x20 && c != '\t' && c != '\n' && c != '\r') || c == 0x7f)
-            return report("the file contains a control character (byte " + std::to_string(c) + ")", "write it as an escape in quotes");
+            return report("the file contains a control character (byte " + std::to_string(c) + ")",
+                          "write it as an escape in quotes");
         const std::size_t length = sequenceLength(text);
         if (length == 0)
             return report("the file is not UTF-8 (byte " + std::to_string(c) + ")", "save it as UTF-8");

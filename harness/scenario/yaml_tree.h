@@ -1,5 +1,5 @@
-// YAML text as a tree in which everything knows its place. Built from yaml-cpp's events, because its own tree forgets the style of
-// scalars, double keys and which alias was meant. Merge keys (<<) are resolved.
+// YAML text as a tree in which everything knows its place. Built from yaml-cpp's events, because its own tree forgets the style
+// of scalars, double keys and which alias was meant. Merge keys (<<) are resolved.
 #pragma once
 
 #include "harness/scenario/place.h"
@@ -31,7 +31,7 @@ struct YamlNode {
     bool plain = false; // a scalar without quotes, which may be a number or a boolean
     std::vector<YamlPtr> items;
     std::vector<YamlEntry> entries; // keys are unique
-    std::size_t weight = 1; // nodes in here, aliases counted as often as they are used
+    std::size_t weight = 1;         // nodes in here, aliases counted as often as they are used
 
     const YamlEntry* find(std::string_view key) const;
     bool isMap() const noexcept { return kind == Kind::map; }

@@ -15,7 +15,8 @@ namespace rdmalab::scenario {
 namespace {
 
 constexpr std::array<std::string_view, 11> trueWords = {"y", "Y", "yes", "Yes", "YES", "true", "True", "TRUE", "on", "On", "ON"};
-constexpr std::array<std::string_view, 11> falseWords = {"n", "N", "no", "No", "NO", "false", "False", "FALSE", "off", "Off", "OFF"};
+constexpr std::array<std::string_view, 11> falseWords = {"n",     "N",     "no",  "No",  "NO", "false",
+                                                         "False", "FALSE", "off", "Off", "OFF"};
 constexpr std::array<std::string_view, 5> nullWords = {"", "~", "null", "Null", "NULL"};
 
 template <typename Words>
@@ -27,7 +28,9 @@ bool among(const Words& words, std::string_view text) {
     return false;
 }
 
-bool isDigit(char c) { return c >= '0' && c <= '9'; }
+bool isDigit(char c) {
+    return c >= '0' && c <= '9';
+}
 
 // Go's strconv.ParseInt(text, 0, 64) / ParseUint, with underscores gone.
 std::optional<Json> wholeNumber(std::string_view text) {

@@ -358,8 +358,9 @@ TYPED_TEST_P(KernelConformance, AnAddressMakesRoutes) {
     host.addAddress(nic, this->cidr("10.1.0.9/24"));
     host.addAddress(nic, this->cidr("10.2.0.1/32"));
     host.addAddress(nic, this->cidr("fd00::1/64"));
+    host.addAddress(nic, this->cidr("fd00::2/64"));
     EXPECT_EQ(this->addressTexts(host, nic),
-              (std::vector<std::string>{"10.1.0.1/24", "10.2.0.1/32", "10.1.0.9/24", "fd00::1/64"}));
+              (std::vector<std::string>{"10.1.0.1/24", "10.2.0.1/32", "10.1.0.9/24", "fd00::2/64", "fd00::1/64"}));
     EXPECT_EQ(refusal([&] { host.addAddress(nic, this->cidr("10.1.0.1/24")); }), EEXIST);
     EXPECT_EQ(refusal([&] { host.addAddress(nic, this->cidr("fd00::1/64")); }), EEXIST);
     EXPECT_EQ(refusalText([&] { host.addAddress(nic, this->cidr("10.1.0.1/24")); }), "file exists");

@@ -126,16 +126,23 @@ const LinkRecord* Reachability::neighbour(const LinkRecord& out, const IpAddress
         if (entry.linkIndex == out.index && entry.ip == nextHop)
             fixedMac = entry.mac;
     why.clear();
+    // A link that gets the frame and does not take it tells most; then what is wrong with the owner; then its other links.
+    int told = 0;
     const auto tryLink = [&](const LinkRecord& in, const LinkRecord* owner) {
         std::string problem = separation(out, in);
-        if (problem.empty() && !fixedMac.empty() && in.mac != fixedMac)
-            problem = fmt::format("{}: the neighbour entry for {} says {}, but {} has {}", place(out), nextHop.str(), fixedMac,
-                                  place(in), in.mac);
-        if (problem.empty() && fixedMac.empty() && owner != &in && nextHop.isV4() && largerConf(world_, in, "arp_ignore") > 0)
-            problem = fmt::format("{} does not answer for {} (arp_ignore)", place(in), nextHop.str());
-        // What is wrong with the owner itself tells more than what is wrong with its other links.
-        if (!problem.empty() && (why.empty() || owner == &in))
+        int rank = owner == &in ? 2 : 1;
+        if (problem.empty()) {
+            rank = 3;
+            if (!fixedMac.empty() && in.mac != fixedMac)
+                problem = fmt::format("{}: the neighbour entry for {} says {}, but {} has {}", place(out), nextHop.str(),
+                                      fixedMac, place(in), in.mac);
+            else if (fixedMac.empty() && owner != &in && nextHop.isV4() && largerConf(world_, in, "arp_ignore") > 0)
+                problem = fmt::format("{} does not answer for {} (arp_ignore)", place(in), nextHop.str());
+        }
+        if (!problem.empty() && rank > told) {
             why = problem;
+            told = rank;
+        }
         return problem.empty();
     };
     for (const LinkRecord* const owner : world_.ownersOf(nextHop)) {

@@ -111,6 +111,7 @@ public:
 
     void start(std::function<void(const std::string&)> done) {
         starting_ = std::move(done);
+        everStarted_ = true;
         if (const auto error = serve(); !error.empty())
             started(error);
         else if (watcherMode_)
@@ -120,8 +121,8 @@ public:
     }
 
     void restart() {
-        if (!server_ && !watch_)
-            return; // not started yet, or stopped for good
+        if (!everStarted_)
+            return; // its turn comes
         log_(fmt::format("restarting {} device plugin server...", resource_.fullName));
         endServer();
         retry_.cancel();
@@ -163,6 +164,7 @@ private:
 
     std::string serve() {
         log_(fmt::format("starting {} device plugin endpoint at: {}", resource_.fullName, resource_.socketName));
+        keepGrpcThreads();
         service_ = std::make_unique<RdmaSharedService>(resource_, log_);
         grpc::ServerBuilder builder;
         builder.AddListeningPort("unix:" + path_, grpc::InsecureServerCredentials());
@@ -232,8 +234,9 @@ private:
 
     // The kubelet deletes every socket of the directory when it starts; that is the only sign a legacy plugin gets.
     void watchOwnSocket() {
-        if (!watch_)
-            openWatch();
+        if (watch_)
+            watch_->close(); // the directory may be another one by now
+        openWatch();
         if (server_ && !isSocket(path_)) // it went while Register was under way
             restart();
     }
@@ -303,7 +306,7 @@ private:
     asio::io_context& io_;
     RsdpResource resource_;
     std::string kubeletSocket_, directory_, path_;
-    bool watcherMode_, waitingForKubelet_ = false, stopped_ = false;
+    bool watcherMode_, everStarted_ = false, waitingForKubelet_ = false, stopped_ = false;
     int attempts_ = 0; // failed ones since the last success
     PluginLog log_;
     std::shared_ptr<IoGate> gate_;

@@ -1,9 +1,12 @@
 #include "plugins/device/grpc/unix_channel.h"
 
+#include "plugins/device/api/pluginregistration_v1.grpc.pb.h"
 #include "util/syscall.h"
 
 #include <fmt/format.h>
 #include <grpcpp/create_channel_posix.h>
+#include <grpcpp/server.h>
+#include <grpcpp/server_builder.h>
 #include <grpcpp/support/status.h>
 
 #include <sys/socket.h>
@@ -25,7 +28,17 @@ UniqueFd connectUnix(const std::string& path) {
     return socket;
 }
 
+void keepGrpcThreads() {
+    // A server without a port is enough. Never destroyed, on purpose.
+    [[maybe_unused]] static const grpc::Server* const forever = [] {
+        grpc::ServerBuilder builder;
+        builder.RegisterService(new pluginregistration::Registration::CallbackService);
+        return builder.BuildAndStart().release();
+    }();
+}
+
 std::shared_ptr<grpc::Channel> channelOver(UniqueFd socket) {
+    keepGrpcThreads();
     return grpc::CreateInsecureChannelFromFd("localhost", socket.release());
 }
 

@@ -14,6 +14,7 @@
 
 #include <csignal>
 #include <cstdio>
+#include <cstdlib>
 #include <optional>
 #include <string_view>
 
@@ -149,7 +150,9 @@ int main(int argc, char** argv) {
             fmt::print("k8s-rdma-shared-dev-plugin version:{}, commit:unknown commit, date:unknown date\n", version);
             return 0;
         }
-        return run(*options);
+        const int code = run(*options);
+        std::fflush(nullptr);
+        std::_Exit(code); // gRPC's idle threads must not meet the destructors of statics
     } catch (const std::exception& e) {
         logLine(e.what());
         return 1;
