@@ -37,4 +37,9 @@ std::string tagOf(std::string_view image) {
     return colon == std::string_view::npos ? "latest" : std::string(image.substr(colon + 1));
 }
 
+std::string sharedPluginRelease(std::string_view image, std::string_view spiderpoolRelease) {
+    const std::string tag = tagOf(image);
+    return tag == "latest" && spiderpoolRelease == "0.8" ? "v1.5.1" : tag;
+}
+
 } // namespace rdmalab::harness

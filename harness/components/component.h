@@ -21,5 +21,8 @@ enum class Component {
 Component componentOf(std::string_view image);
 // "v1.5.3" of "ghcr.io/mellanox/k8s-rdma-shared-dev-plugin:v1.5.3"; "latest" without a tag.
 std::string tagOf(std::string_view image);
+// The release of the RDMA shared device plugin that an image stands for. Spiderpool 0.8's chart says `latest`, which in its days
+// was v1.5.1; today's charts name a version.
+std::string sharedPluginRelease(std::string_view image, std::string_view spiderpoolRelease);
 
 } // namespace rdmalab::harness

@@ -17,5 +17,11 @@ TEST(Component, TagIsNotTheRegistrysPort) {
     EXPECT_EQ(tagOf("mirror.example:5000/x/multus-cni:v4.1.4@sha256:00"), "v4.1.4");
 }
 
+TEST(Component, LatestSharedPluginDependsOnTheChartsDays) {
+    EXPECT_EQ(sharedPluginRelease("ghcr.io/mellanox/k8s-rdma-shared-dev-plugin:latest", "0.8"), "v1.5.1");
+    EXPECT_EQ(sharedPluginRelease("ghcr.io/mellanox/k8s-rdma-shared-dev-plugin:latest", "1.2"), "latest");
+    EXPECT_EQ(sharedPluginRelease("ghcr.io/mellanox/k8s-rdma-shared-dev-plugin:v1.5.3", "0.8"), "v1.5.3");
+}
+
 } // namespace
 } // namespace rdmalab::harness

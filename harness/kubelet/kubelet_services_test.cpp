@@ -373,16 +373,18 @@ TEST_F(KubeletServicesTest, AfterAKubeletRestartThePluginIsThereAgain) {
         TestKubelet kubelet(other.path(), loop, options);
         kubelet.start();
         PluginThread plugin(other.path(), {"hca", "second"}, 3);
-        ASSERT_TRUE(await([&] { return lists(kubelet) == 1 && kubelet.resources["spidernet.io/second"].registrations == 1; }));
-        for (int restart = 1; restart <= 3; ++restart) {
+        auto &first = kubelet.resources[hca], &second = kubelet.resources["spidernet.io/second"];
+        ASSERT_TRUE(
+            await([&] { return !first.lists.empty() && !second.lists.empty() && plugin.logged("All servers started."); }));
+        for (int round = 0; round < 3; ++round) {
+            const auto ends = first.ends.size();
             kubelet.services.stop();
-            EXPECT_TRUE(await([&] { return kubelet.resources[hca].ends.size() == static_cast<std::size_t>(restart); }));
+            EXPECT_TRUE(await([&] { return first.ends.size() > ends; }));
+            const auto firstLists = first.lists.size(), secondLists = second.lists.size();
             kubelet.start();
-            EXPECT_TRUE(await([&] {
-                return kubelet.resources[hca].registrations == restart + 1 &&
-                       kubelet.resources["spidernet.io/second"].registrations == restart + 1 &&
-                       lists(kubelet) == static_cast<std::size_t>(restart) + 1;
-            }));
+            // More than one list is no fault: an answer to Register that the stop cut off makes the plugin ask twice.
+            ASSERT_TRUE(await([&] { return first.lists.size() > firstLists && second.lists.size() > secondLists; }));
+            EXPECT_EQ(first.lists.back().size(), 3u);
         }
         EXPECT_EQ(plugin.logged("most likely Kubelet restarted"), !watch);
     }

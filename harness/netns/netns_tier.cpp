@@ -158,7 +158,9 @@ private:
         wirePort({"eth0", fmt::format("02:00:0a:ff:{:02x}:{:02x}", index / 256, index % 256), fmt::format("m{}", index), "mgmt",
                   1500, true},
                  host.namespaces().net);
-        host.kernel().addAddress(host.kernel().linkByName("eth0")->index, *Cidr::parse(management));
+        const int eth0 = host.kernel().linkByName("eth0")->index;
+        host.kernel().addAddress(eth0, *Cidr::parse(management));
+        host.kernel().addRoute(defaultRoute(managementGateway(*Cidr::parse(management)), eth0));
         int port = 0;
         for (const auto& nic : machine.nics()) {
             if (nic->port.netdev.empty())
@@ -181,6 +183,14 @@ private:
         host.providePodResources(podResourcesOf(kubelet));
     }
 
+    static plugin::Route defaultRoute(const IpAddress& gateway, int link) {
+        plugin::Route route;
+        route.gateway = gateway;
+        route.family = gateway.family();
+        route.linkIndex = link;
+        return route;
+    }
+
     // The plugins that a node has before Spiderpool comes (package kubernetes-cni).
     static void installNodePlugins(NetnsNode& host, const LabPlace& lab) {
         plugin::LinuxFiles files;
@@ -200,7 +210,7 @@ private:
     static PodResourcesProvider podResourcesOf(cluster::Kubelet& kubelet) {
         const auto convert = [](const cluster::ContainerDevices& devices) {
             PodResourcesDevices result;
-            result.resourceName = devices.resourceName;
+            result.resourceName = devices.resource;
             result.deviceIds = devices.ids;
             return result;
         };

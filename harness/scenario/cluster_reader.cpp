@@ -2,6 +2,7 @@
 #include "harness/scenario/machine_spec.h"
 #include "harness/scenario/reading.h"
 #include "harness/scenario/yaml_value.h"
+#include "sim/cluster/quantity.h"
 #include "sim/hardware/catalogue.h"
 #include "sim/hardware/hardware_error.h"
 #include "sim/hardware/machine.h"
@@ -176,9 +177,9 @@ private:
     void checkCapacity(const View& entry) {
         const std::string& resource = entry.key();
         const std::string quantity = entry.text("");
-        static const RE2 whole("\\+?[0-9]+([kMGTPE]|[KMGTPE]i|[eE]\\+?[0-9]+)?");
-        if ((resource == "pods" || resource.find('/') != std::string::npos || resource.starts_with("hugepages-")) &&
-            !RE2::FullMatch(quantity, whole)) {
+        const auto parsed = cluster::Quantity::parse(quantity);
+        if ((resource == "pods" || resource.find('/') != std::string::npos || resource.starts_with("hugepages-")) && parsed &&
+            !parsed->isInteger()) {
             Diagnostic& d = diagnostics_.error(entry.place(), "the capacity of '" + resource + "' must be a whole number");
             d.found = quantity;
         }

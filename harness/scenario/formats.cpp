@@ -1,6 +1,7 @@
 #include "harness/scenario/formats.h"
 
 #include "harness/scenario/matcher.h"
+#include "sim/cluster/quantity.h"
 #include "sim/hardware/naming.h"
 #include "sim/hardware/pci_address.h"
 #include "util/ip.h"
@@ -34,10 +35,8 @@ std::string replaced(std::string text, std::string_view with) {
 }
 
 bool isQuantity(const std::string& text) {
-    // apimachinery resource.Quantity; a capacity cannot be negative. More digits than these no machine has.
-    static const RE2 pattern(
-        "\\+?([0-9]{1,30}(\\.[0-9]{0,30})?|\\.[0-9]{1,30})(Ki|Mi|Gi|Ti|Pi|Ei|n|u|m|k|M|G|T|P|E|[eE][+-]?[0-9]{1,2})?");
-    return fits(text, pattern);
+    const auto quantity = cluster::Quantity::parse(text);
+    return quantity && !quantity->isNegative();
 }
 
 bool isRelativePath(const std::string& text) {

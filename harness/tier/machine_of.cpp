@@ -63,4 +63,14 @@ Cidr managementAddress(const scenario::Node& node, int index) {
     return *Cidr::parse("10.255." + std::to_string(host / 256) + "." + std::to_string(host % 256) + "/16");
 }
 
+IpAddress managementGateway(const Cidr& address) {
+    const IpAddress first = address.network().next();
+    if (first != address.address)
+        return first;
+    IpAddress last = first;
+    for (IpAddress next = last.next(); next != address.broadcast(); next = next.next())
+        last = next;
+    return last;
+}
+
 } // namespace rdmalab::harness

@@ -6,6 +6,8 @@
 #include "sim/cluster/controllers/node_lifecycle.h"
 #include "sim/cluster/controllers/replica_set.h"
 #include "sim/cluster/controllers/stateful_set.h"
+#include "sim/cluster/core_admission.h"
+#include "sim/cluster/object_meta.h"
 
 #include <stdexcept>
 
@@ -16,6 +18,25 @@ namespace {
 ClusterOptions withPace(ClusterOptions options) {
     options.timings.pace = options.pace;
     return options;
+}
+
+// Admission plugin Priority: spec.priority from the class.
+void resolvePriority(const Store& store, AdmissionRequest& request) {
+    const std::string name = stringAt(request.object, {"spec", "priorityClassName"});
+    if (request.operation != Operation::create || name.empty() || request.object["spec"].contains("priority"))
+        return;
+    if (name == "system-node-critical" || name == "system-cluster-critical") {
+        request.object["spec"]["priority"] = name == "system-node-critical" ? 2000001000 : 2000000000;
+        return;
+    }
+    const ObjectPtr priorityClass = store.find("PriorityClass", {}, name);
+    if (!priorityClass)
+        throw plugin::KubeError(403, "Forbidden",
+                                "pods \"" + nameOf(request.object) + "\" is forbidden: no PriorityClass with name " + name +
+                                    " was found");
+    request.object["spec"]["priority"] = intAt(*priorityClass, {"value"});
+    if (const std::string policy = stringAt(*priorityClass, {"preemptionPolicy"}); !policy.empty())
+        request.object["spec"]["preemptionPolicy"] = policy;
 }
 
 } // namespace
@@ -38,9 +59,13 @@ struct Cluster::Impl {
 
     Impl(clock::EventLoop& l, ClusterOptions o)
         : loop(l), options(withPace(std::move(o))), profile(textProfile(options.kubernetes)), store(loop),
-          pods(std::make_shared<PodSource>(store)), scheduler(store, loop, *pods, {options.timings, profile}),
-          context{store, loop, *pods, options.timings}, daemonSets(context), deployments(context), replicaSets(context),
-          statefulSets(context), jobs(context), nodeLifecycle(context) {}
+          pods(std::make_shared<PodSource>(store)),
+          scheduler(store, loop, *pods, {options.timings, profile}), context{store, loop, *pods, options.timings},
+          daemonSets(context), deployments(context), replicaSets(context), statefulSets(context), jobs(context),
+          nodeLifecycle(context) {
+        store.addMutation("Pod", [this](AdmissionRequest& request) { resolvePriority(store, request); });
+        installCoreAdmission(store);
+    }
 };
 
 Cluster::Cluster(clock::EventLoop& loop, ClusterOptions options) : impl_(std::make_unique<Impl>(loop, std::move(options))) {}

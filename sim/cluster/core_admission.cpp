@@ -30,7 +30,7 @@ void setDefault(Json& object, const char* key, Json value) {
 
 void canonicalise(Json& list) {
     for (auto& [name, value] : list.items())
-        if (const auto quantity = Quantity::parse(value))
+        if (const auto quantity = Quantity::of(value))
             value = quantity->str();
 }
 
@@ -54,7 +54,8 @@ void defaultContainer(Json& container) {
         const std::string image = stringAt(container, {"image"});
         const auto name = image.rfind('/') == std::string::npos ? image : image.substr(image.rfind('/') + 1);
         const auto colon = name.find(':');
-        const bool always = name.find('@') == std::string::npos && (colon == std::string::npos || name.substr(colon) == ":latest");
+        const bool always =
+            name.find('@') == std::string::npos && (colon == std::string::npos || name.substr(colon) == ":latest");
         container["imagePullPolicy"] = always ? "Always" : "IfNotPresent";
     }
 }
@@ -95,8 +96,8 @@ const char* qosClass(const Json& spec) {
     for (const char* key : {"initContainers", "containers"})
         for (const Json& container : at(spec, {key}))
             for (const char* name : {"cpu", "memory"}) {
-                const auto limit = Quantity::parse(at(container, {"resources", "limits", name}));
-                const auto request = Quantity::parse(at(container, {"resources", "requests", name}));
+                const auto limit = Quantity::of(at(container, {"resources", "limits", name}));
+                const auto request = Quantity::of(at(container, {"resources", "requests", name}));
                 any = any || (limit && !limit->isZero()) || (request && !request->isZero());
                 guaranteed = guaranteed && limit && !limit->isZero() && request == limit;
             }
@@ -225,7 +226,8 @@ void checkPodSpec(const Json& spec, const std::string& path, Errors& errors) {
     checkContainers(spec, "initContainers", path, volumes, names, errors);
     const std::string policy = stringAt(spec, {"restartPolicy"});
     if (policy != "Always" && policy != "OnFailure" && policy != "Never")
-        errors.push_back(FieldError::notSupported(path + ".restartPolicy", Json(policy).dump(), {"\"Always\"", "\"OnFailure\"", "\"Never\""}));
+        errors.push_back(
+            FieldError::notSupported(path + ".restartPolicy", Json(policy).dump(), {"\"Always\"", "\"OnFailure\"", "\"Never\""}));
     for (const auto& [key, value] : at(spec, {"nodeSelector"}).items())
         if (const auto problem = qualifiedNameProblem(key))
             errors.push_back(FieldError::invalid(path + ".nodeSelector", Json(key).dump(), *problem));
@@ -235,9 +237,9 @@ void checkTemplatePolicy(const std::string& kind, const Json& spec, Errors& erro
     const std::string policy = stringAt(spec, {"template", "spec", "restartPolicy"});
     const bool job = kind == "Job";
     if (job ? policy == "Always" : policy != "Always")
-        errors.push_back(FieldError::notSupported(
-            "spec.template.spec.restartPolicy", Json(policy).dump(),
-            job ? std::vector<std::string>{"\"OnFailure\"", "\"Never\""} : std::vector<std::string>{"\"Always\""}));
+        errors.push_back(FieldError::notSupported("spec.template.spec.restartPolicy", Json(policy).dump(),
+                                                  job ? std::vector<std::string>{"\"OnFailure\"", "\"Never\""}
+                                                      : std::vector<std::string>{"\"Always\""}));
 }
 
 Errors workloadProblems(const Json& object) {
@@ -252,7 +254,8 @@ Errors workloadProblems(const Json& object) {
             errors = labelSelectorProblems(selector, "spec.selector");
         if (errors.empty() && at(selector, {"matchLabels"}).empty() && at(selector, {"matchExpressions"}).empty()) {
             std::string lower = kind;
-            std::transform(lower.begin(), lower.end(), lower.begin(), [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
+            std::transform(lower.begin(), lower.end(), lower.begin(),
+                           [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
             errors.push_back(FieldError::invalid("spec.selector", selector.dump(), "empty selector is invalid for " + lower));
         } else if (errors.empty() && !matchesSelector(selector, labels)) {
             errors.push_back(FieldError::invalid("spec.template.metadata.labels", printLabels(labels),
@@ -291,7 +294,8 @@ void validatePod(AdmissionRequest& request) {
     if (request.operation == Operation::create) {
         checkLabels(at(object, {"metadata", "labels"}), "metadata.labels", errors);
         checkPodSpec(at(object, {"spec"}), "spec", errors);
-    } else if (at(object, {"spec"}) != at(*request.old, {"spec"}) && changesTooMuch(at(object, {"spec"}), at(*request.old, {"spec"}))) {
+    } else if (at(object, {"spec"}) != at(*request.old, {"spec"}) &&
+               changesTooMuch(at(object, {"spec"}), at(*request.old, {"spec"}))) {
         errors.push_back(FieldError::forbidden(
             "spec", "pod updates may not change fields other than `spec.containers[*].image`,`spec.initContainers[*].image`,"
                     "`spec.activeDeadlineSeconds`,`spec.tolerations` (only additions to existing tolerations),"

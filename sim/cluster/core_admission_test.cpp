@@ -18,7 +18,8 @@ Json pod(const std::string& name, Json resources = Json::object()) {
             {"kind", "Pod"},
             {"metadata", {{"name", name}}},
             {"spec",
-             {{"containers", Json::array({{{"name", "main"}, {"image", "mellanox/rping-test"}, {"resources", std::move(resources)}}})}}}};
+             {{"containers",
+               Json::array({{{"name", "main"}, {"image", "mellanox/rping-test"}, {"resources", std::move(resources)}}})}}}};
 }
 
 Json daemonSet(const std::string& selected, const std::string& labelled) {
@@ -66,14 +67,17 @@ TEST_F(CoreAdmissionTest, QuantitiesAreStoredCanonically) {
 
 TEST_F(CoreAdmissionTest, ExtendedResourcesNeedLimitsThatEqualRequests) {
     EXPECT_EQ(refused(pod("p", {{"requests", {{hca, 1}}}})),
-              "Pod \"p\" is invalid: spec.containers[0].resources.limits: Required value: Limit must be set for non overcommitable resources");
+              "Pod \"p\" is invalid: spec.containers[0].resources.limits: Required value: Limit must be set for non "
+              "overcommitable resources");
     EXPECT_EQ(refused(pod("p", {{"limits", {{hca, 2}}}, {"requests", {{hca, 1}}}})),
               "Pod \"p\" is invalid: spec.containers[0].resources.requests: Invalid value: \"1\": must be equal to "
               "spidernet.io/hca_shared_devices limit of 2");
-    EXPECT_EQ(refused(pod("p", {{"limits", {{hca, "500m"}}}})),
-              "Pod \"p\" is invalid: [spec.containers[0].resources.limits[spidernet.io/hca_shared_devices]: Invalid value: \"500m\": must be "
-              "an integer, spec.containers[0].resources.requests[spidernet.io/hca_shared_devices]: Invalid value: \"500m\": must be an "
-              "integer]");
+    EXPECT_EQ(
+        refused(pod("p", {{"limits", {{hca, "500m"}}}})),
+        "Pod \"p\" is invalid: [spec.containers[0].resources.limits[spidernet.io/hca_shared_devices]: Invalid value: \"500m\": "
+        "must be "
+        "an integer, spec.containers[0].resources.requests[spidernet.io/hca_shared_devices]: Invalid value: \"500m\": must be an "
+        "integer]");
     EXPECT_THAT(refused(pod("p", {{"limits", {{"cpu", "1"}}}, {"requests", {{"cpu", "2"}}}})),
                 HasSubstr("must be less than or equal to cpu limit of 1"));
     EXPECT_THAT(refused(pod("p", {{"limits", {{"gpu", 1}}}})), HasSubstr("must be a standard resource for containers"));
@@ -100,7 +104,8 @@ TEST_F(CoreAdmissionTest, BrokenPods) {
     EXPECT_THAT(refused(object), HasSubstr("spec.containers[0].volumeMounts[0].name: Not found: \"v\""));
     object = pod("p");
     object["metadata"]["labels"]["app"] = "not valid";
-    EXPECT_THAT(refused(object), HasSubstr("metadata.labels: Invalid value: \"not valid\": a valid label must be an empty string"));
+    EXPECT_THAT(refused(object),
+                HasSubstr("metadata.labels: Invalid value: \"not valid\": a valid label must be an empty string"));
     object = pod("p");
     object["metadata"]["namespace"] = "nowhere";
     EXPECT_EQ(refused(object), "namespaces \"nowhere\" not found");
@@ -121,9 +126,9 @@ TEST_F(CoreAdmissionTest, PodUpdatesMayBindAndChangeImagesOnly) {
 }
 
 TEST_F(CoreAdmissionTest, ASelectorMustMatchTheTemplate) {
-    EXPECT_EQ(refused(daemonSet("a", "b")),
-              "DaemonSet.apps \"ds\" is invalid: spec.template.metadata.labels: Invalid value: map[string]string{\"app\":\"b\"}: `selector` does "
-              "not match template `labels`");
+    EXPECT_EQ(refused(daemonSet("a", "b")), "DaemonSet.apps \"ds\" is invalid: spec.template.metadata.labels: Invalid value: "
+                                            "map[string]string{\"app\":\"b\"}: `selector` does "
+                                            "not match template `labels`");
     const ObjectPtr made = store.create(daemonSet("a", "a"));
     EXPECT_EQ(at(*made, {"spec", "updateStrategy", "rollingUpdate", "maxUnavailable"}), 1);
     Json changed = daemonSet("b", "b");
@@ -131,7 +136,8 @@ TEST_F(CoreAdmissionTest, ASelectorMustMatchTheTemplate) {
     changed = daemonSet("a", "a");
     changed["metadata"]["name"] = "ds2";
     changed["spec"]["template"]["spec"]["restartPolicy"] = "Never";
-    EXPECT_THAT(refused(changed), HasSubstr("spec.template.spec.restartPolicy: Unsupported value: \"Never\": supported values: \"Always\""));
+    EXPECT_THAT(refused(changed),
+                HasSubstr("spec.template.spec.restartPolicy: Unsupported value: \"Never\": supported values: \"Always\""));
     changed["spec"].erase("selector");
     EXPECT_THAT(refused(changed), HasSubstr("spec.selector: Required value"));
 }

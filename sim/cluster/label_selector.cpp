@@ -106,8 +106,8 @@ std::vector<FieldError> labelSelectorProblems(const Json& selector, const std::s
                 errors.push_back(FieldError::required(field + ".values", "must be specified when `operator` is 'In' or 'NotIn'"));
         } else if (op == "Exists" || op == "DoesNotExist") {
             if (hasValues)
-                errors.push_back(
-                    FieldError::forbidden(field + ".values", "may not be specified when `operator` is 'Exists' or 'DoesNotExist'"));
+                errors.push_back(FieldError::forbidden(field + ".values",
+                                                       "may not be specified when `operator` is 'Exists' or 'DoesNotExist'"));
         } else {
             errors.push_back(FieldError::invalid(field + ".operator", Json(op).dump(), "not a valid selector operator"));
         }

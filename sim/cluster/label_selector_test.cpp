@@ -44,7 +44,8 @@ TEST(LabelSelector, KubectlSyntax) {
 TEST(LabelSelector, ProblemsNameTheField) {
     const auto problems = labelSelectorProblems(expression("app", "In"), "spec.selector");
     ASSERT_EQ(problems.size(), 1u);
-    EXPECT_EQ(problems[0].str(), "spec.selector.matchExpressions[0].values: Required value: must be specified when `operator` is 'In' or 'NotIn'");
+    EXPECT_EQ(problems[0].str(),
+              "spec.selector.matchExpressions[0].values: Required value: must be specified when `operator` is 'In' or 'NotIn'");
 }
 
 } // namespace

@@ -91,6 +91,11 @@ bool isTerminating(const Json& object) {
     return !metadataString(object, "deletionTimestamp").empty();
 }
 
+bool hasFinalizers(const Json& object) {
+    const Json& list = at(object, {"metadata", "finalizers"});
+    return list.is_array() && !list.empty();
+}
+
 bool hasFinalizer(const Json& object, std::string_view finalizer) {
     for (const Json& f : at(object, {"metadata", "finalizers"}))
         if (f == finalizer)

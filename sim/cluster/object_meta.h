@@ -28,6 +28,7 @@ const std::string& uidOf(const Json& object);
 std::optional<std::string> annotationOf(const Json& object, std::string_view key);
 std::optional<std::string> labelOf(const Json& object, std::string_view key);
 bool isTerminating(const Json& object); // deletionTimestamp is set
+bool hasFinalizers(const Json& object); // any
 bool hasFinalizer(const Json& object, std::string_view finalizer);
 bool addFinalizer(Json& object, std::string_view finalizer);    // false when it was there
 bool removeFinalizer(Json& object, std::string_view finalizer); // false when it was not

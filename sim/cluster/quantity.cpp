@@ -68,7 +68,8 @@ std::optional<Quantity> Quantity::parse(std::string_view text) {
     if (const auto binary = std::find(binarySuffixes.begin() + 1, binarySuffixes.end(), suffix); binary != binarySuffixes.end()) {
         quantity.form_ = Form::binary;
         scale = static_cast<Wide>(1) << (10 * (binary - binarySuffixes.begin()));
-    } else if (const auto decimal = std::find(decimalSuffixes.begin(), decimalSuffixes.end(), suffix); decimal != decimalSuffixes.end()) {
+    } else if (const auto decimal = std::find(decimalSuffixes.begin(), decimalSuffixes.end(), suffix);
+               decimal != decimalSuffixes.end()) {
         exponent += 3 * static_cast<int>(decimal - decimalSuffixes.begin() - 3);
     } else if (suffix.size() > 1 && (suffix[0] == 'e' || suffix[0] == 'E')) {
         int power = 0;
@@ -99,15 +100,19 @@ std::optional<Quantity> Quantity::parse(std::string_view text) {
     return quantity;
 }
 
-std::optional<Quantity> Quantity::parse(const nlohmann::json& value) {
+std::optional<Quantity> Quantity::of(const nlohmann::json& value) {
     if (value.is_string())
         return parse(std::string_view(value.get_ref<const std::string&>()));
     return value.is_number() ? parse(std::string_view(value.dump())) : std::nullopt;
 }
 
-std::int64_t Quantity::whole() const { return limited(nano_ / billion + (nano_ % billion > 0)); }
+std::int64_t Quantity::whole() const {
+    return limited(nano_ / billion + (nano_ % billion > 0));
+}
 
-std::int64_t Quantity::milli() const { return limited(nano_ / 1'000'000 + (nano_ % 1'000'000 > 0)); }
+std::int64_t Quantity::milli() const {
+    return limited(nano_ / 1'000'000 + (nano_ % 1'000'000 > 0));
+}
 
 std::string Quantity::str() const {
     const Wide size = nano_ < 0 ? -nano_ : nano_;

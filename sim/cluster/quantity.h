@@ -14,7 +14,7 @@ namespace rdmalab::cluster {
 class Quantity {
 public:
     static std::optional<Quantity> parse(std::string_view text);
-    static std::optional<Quantity> parse(const nlohmann::json& value); // a string or a number
+    static std::optional<Quantity> of(const nlohmann::json& value); // a string or a number
 
     bool isInteger() const { return nano_ % billion == 0; }
     bool isNegative() const { return nano_ < 0; }
@@ -26,7 +26,9 @@ public:
     std::string str() const;
 
     friend std::strong_ordering operator<=>(const Quantity& a, const Quantity& b) {
-        return a.nano_ < b.nano_ ? std::strong_ordering::less : a.nano_ == b.nano_ ? std::strong_ordering::equal : std::strong_ordering::greater;
+        return a.nano_ < b.nano_    ? std::strong_ordering::less
+               : a.nano_ == b.nano_ ? std::strong_ordering::equal
+                                    : std::strong_ordering::greater;
     }
     friend bool operator==(const Quantity& a, const Quantity& b) { return a.nano_ == b.nano_; }
 

@@ -13,11 +13,11 @@ std::string canonical(const std::string& text) {
 
 TEST(Quantity, CanonicalForms) {
     for (const auto& [text, expected] : std::initializer_list<std::pair<const char*, const char*>>{
-             {"0", "0"},         {"500", "500"},     {"1000", "1k"},      {"1500", "1500"},  {"1000000", "1M"},
-             {"1024", "1024"},   {"1Ki", "1Ki"},     {"1024Ki", "1Mi"},   {"1.5Gi", "1536Mi"}, {"0.5", "500m"},
-             {"100m", "100m"},   {"1000m", "1"},     {"0.1Ki", "102400m"}, {"512Mi", "512Mi"}, {"1e3", "1e3"},
-             {"12e6", "12e6"},   {"1E", "1E"},       {"-5", "-5"},        {"+5", "5"},       {"263518036Ki", "263518036Ki"},
-             {".5", "500m"},     {"1.", "1"},        {"3u", "3u"},        {"0.5n", "1n"}})
+             {"0", "0"},       {"500", "500"}, {"1000", "1k"},       {"1500", "1500"},    {"1000000", "1M"},
+             {"1024", "1024"}, {"1Ki", "1Ki"}, {"1024Ki", "1Mi"},    {"1.5Gi", "1536Mi"}, {"0.5", "500m"},
+             {"100m", "100m"}, {"1000m", "1"}, {"0.1Ki", "102400m"}, {"512Mi", "512Mi"},  {"1e3", "1e3"},
+             {"12e6", "12e6"}, {"1E", "1E"},   {"-5", "-5"},         {"+5", "5"},         {"263518036Ki", "263518036Ki"},
+             {".5", "500m"},   {"1.", "1"},    {"3u", "3u"},         {"0.5n", "1n"}})
         EXPECT_EQ(canonical(text), expected) << text;
 }
 
@@ -33,8 +33,8 @@ TEST(Quantity, ValuesAndOrder) {
     EXPECT_LT(*Quantity::parse("999"), *Quantity::parse("1k"));
     EXPECT_EQ(*Quantity::parse("1k"), *Quantity::parse("1000"));
     EXPECT_FALSE(Quantity::parse("500m")->isInteger());
-    EXPECT_TRUE(Quantity::parse(nlohmann::json(500))->isInteger());
-    EXPECT_FALSE(Quantity::parse(nlohmann::json(true)));
+    EXPECT_TRUE(Quantity::of(nlohmann::json(500))->isInteger());
+    EXPECT_FALSE(Quantity::of(nlohmann::json(true)));
 }
 
 } // namespace

@@ -9,11 +9,15 @@
 namespace rdmalab::cluster {
 namespace {
 
-bool isHugePages(const std::string& name) { return name.starts_with("hugepages-"); }
+bool isHugePages(const std::string& name) {
+    return name.starts_with("hugepages-");
+}
 bool isStandard(const std::string& name) {
     return name == "cpu" || name == "memory" || name == "ephemeral-storage" || isHugePages(name);
 }
-bool mayOvercommit(const std::string& name) { return !isExtendedResource(name) && !isHugePages(name); }
+bool mayOvercommit(const std::string& name) {
+    return !isExtendedResource(name) && !isHugePages(name);
+}
 
 void checkEntry(const std::string& name, const Json& value, const std::string& field, std::vector<FieldError>& errors) {
     if (const auto problem = qualifiedNameProblem(name)) {
@@ -22,7 +26,7 @@ void checkEntry(const std::string& name, const Json& value, const std::string& f
     }
     if (name.find('/') == std::string::npos && !isStandard(name))
         errors.push_back(FieldError::invalid(field, Json(name).dump(), "must be a standard resource for containers"));
-    const auto quantity = Quantity::parse(value);
+    const auto quantity = Quantity::of(value);
     if (!quantity) {
         errors.push_back(FieldError::invalid(field, value.dump(), std::string(quantityProblem)));
         return;
@@ -51,14 +55,14 @@ std::vector<FieldError> resourceProblems(const Json& resources, const std::strin
         checkEntry(name, value, fmt::format("{}.limits[{}]", path, name), errors);
     for (const auto& [name, value] : requests.items()) {
         checkEntry(name, value, fmt::format("{}.requests[{}]", path, name), errors);
-        const auto request = Quantity::parse(value);
+        const auto request = Quantity::of(value);
         const Json& limitValue = at(limits, {name});
         if (limitValue.is_null()) {
             if (!mayOvercommit(name))
                 errors.push_back(FieldError::required(path + ".limits", "Limit must be set for non overcommitable resources"));
             continue;
         }
-        const auto limit = Quantity::parse(limitValue);
+        const auto limit = Quantity::of(limitValue);
         if (!request || !limit)
             continue;
         const auto differs = [&](const char* relation) {

@@ -15,7 +15,8 @@ using plugin::KubeError;
 using testing::ElementsAre;
 
 Json pod(const std::string& name, const std::string& node = "") {
-    Json object = {{"apiVersion", "v1"}, {"kind", "Pod"}, {"metadata", {{"name", name}}}, {"spec", {{"containers", Json::array()}}}};
+    Json object = {
+        {"apiVersion", "v1"}, {"kind", "Pod"}, {"metadata", {{"name", name}}}, {"spec", {{"containers", Json::array()}}}};
     if (!node.empty())
         object["spec"]["nodeName"] = node;
     return object;
@@ -67,7 +68,8 @@ TEST_F(StoreTest, CreateFillsInWhatTheServerOwns) {
     EXPECT_EQ(stringAt(*made, {"metadata", "creationTimestamp"}), "2024-01-01T00:01:01Z");
     EXPECT_EQ(intAt(*made, {"metadata", "generation"}), 1);
     EXPECT_EQ(stringAt(*made, {"metadata", "resourceVersion"}), std::to_string(store.resourceVersion()));
-    EXPECT_TRUE(std::regex_match(uidOf(*made), std::regex("[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}")));
+    EXPECT_TRUE(
+        std::regex_match(uidOf(*made), std::regex("[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}")));
     EXPECT_NE(uidOf(*made), uidOf(*store.create(pod("b"))));
 }
 
@@ -87,17 +89,26 @@ TEST_F(StoreTest, RefusalsReadLikeTheApiServers) {
     EXPECT_EQ(refusal([&] { store.create(pod("x")); }, 409, "AlreadyExists"), "pods \"x\" already exists");
     EXPECT_EQ(refusal([&] { store.get("Pod", "default", "y"); }, 404, "NotFound"), "pods \"y\" not found");
     EXPECT_EQ(refusal([&] { store.remove("DaemonSet", "default", "y"); }, 404, "NotFound"), "daemonsets.apps \"y\" not found");
-    EXPECT_EQ(refusal([&] { store.get("SpiderIPPool", "", "p"); }, 404, "NotFound"), "spiderippools.spiderpool.spidernet.io \"p\" not found");
-    EXPECT_EQ(refusal([&] { store.create({{"apiVersion", "v1"}, {"kind", "Pot"}, {"metadata", {{"name", "a"}}}}); }, 404, "NotFound"),
+    EXPECT_EQ(refusal([&] { store.get("SpiderIPPool", "", "p"); }, 404, "NotFound"),
+              "spiderippools.spiderpool.spidernet.io \"p\" not found");
+    EXPECT_EQ(refusal(
+                  [&] {
+                      store.create({{"apiVersion", "v1"}, {"kind", "Pot"}, {"metadata", {{"name", "a"}}}});
+                  },
+                  404, "NotFound"),
               "no matches for kind \"Pot\" in version \"v1\"");
-    EXPECT_EQ(refusal([&] { store.create({{"apiVersion", "apps/v1beta1"}, {"kind", "DaemonSet"}, {"metadata", {{"name", "a"}}}}); }, 404,
-                      "NotFound"),
+    EXPECT_EQ(refusal(
+                  [&] {
+                      store.create({{"apiVersion", "apps/v1beta1"}, {"kind", "DaemonSet"}, {"metadata", {{"name", "a"}}}});
+                  },
+                  404, "NotFound"),
               "no matches for kind \"DaemonSet\" in version \"apps/v1beta1\"");
     EXPECT_EQ(refusal([&] { store.create(pod("")); }, 422, "Invalid"),
               "Pod \"\" is invalid: metadata.name: Required value: name or generateName is required");
     EXPECT_THAT(refusal([&] { store.create(pod("Foo_1")); }, 422, "Invalid"),
-                testing::StartsWith("Pod \"Foo_1\" is invalid: metadata.name: Invalid value: \"Foo_1\": a lowercase RFC 1123 subdomain must "
-                                    "consist of lower case alphanumeric characters"));
+                testing::StartsWith(
+                    "Pod \"Foo_1\" is invalid: metadata.name: Invalid value: \"Foo_1\": a lowercase RFC 1123 subdomain must "
+                    "consist of lower case alphanumeric characters"));
 }
 
 TEST_F(StoreTest, AStaleWriterMeetsAConflict) {
@@ -108,7 +119,8 @@ TEST_F(StoreTest, AStaleWriterMeetsAConflict) {
     Json late = first;
     late["data"]["k"] = "3";
     EXPECT_EQ(refusal([&] { store.update(late); }, 409, "Conflict"),
-              "Operation cannot be fulfilled on configmaps \"c\": the object has been modified; please apply your changes to the latest "
+              "Operation cannot be fulfilled on configmaps \"c\": the object has been modified; please apply your changes to the "
+              "latest "
               "version and try again");
     late["metadata"].erase("resourceVersion");
     EXPECT_EQ((*store.update(late))["data"]["k"], "3");
@@ -118,6 +130,9 @@ TEST_F(StoreTest, AnUpdateWithoutAChangeIsNoWrite) {
     const ObjectPtr made = store.create(configMap("c", {{"k", "1"}}));
     const auto version = store.resourceVersion();
     EXPECT_EQ(store.update(*made), made);
+    Json unversioned = *made;
+    unversioned["metadata"].erase("resourceVersion");
+    EXPECT_EQ(store.update(unversioned), made);
     EXPECT_EQ(store.resourceVersion(), version);
 }
 
@@ -139,11 +154,13 @@ TEST_F(StoreTest, StatusAndSpecAreWrittenApart) {
 }
 
 TEST_F(StoreTest, SpiderEndpointHasNoStatusSubresource) {
-    Json endpoint = {{"apiVersion", "spiderpool.spidernet.io/v2beta1"}, {"kind", "SpiderEndpoint"}, {"metadata", {{"name", "e"}}}};
+    Json endpoint = {
+        {"apiVersion", "spiderpool.spidernet.io/v2beta1"}, {"kind", "SpiderEndpoint"}, {"metadata", {{"name", "e"}}}};
     store.create(endpoint);
     endpoint["status"] = {{"ownerControllerType", "Pod"}};
     EXPECT_EQ(stringAt(*store.update(endpoint), {"status", "ownerControllerType"}), "Pod");
-    EXPECT_EQ(refusal([&] { store.updateStatus(endpoint); }, 404, "NotFound"), "the server could not find the requested resource");
+    EXPECT_EQ(refusal([&] { store.updateStatus(endpoint); }, 404, "NotFound"),
+              "the server could not find the requested resource");
 }
 
 TEST_F(StoreTest, FinalizersHoldAnObjectUntilTheLastIsGone) {
@@ -268,7 +285,8 @@ TEST_F(StoreTest, AdmissionRunsMutationsBeforeValidations) {
         if (boolAt(request.object, {"immutable"}))
             throw KubeError(403, "Forbidden", "no");
     });
-    store.addMutation("ConfigMap", [](AdmissionRequest& request) { request.object["data"]["k"] = request.old ? "updated" : "new"; });
+    store.addMutation("ConfigMap",
+                      [](AdmissionRequest& request) { request.object["data"]["k"] = request.old ? "updated" : "new"; });
     store.create(configMap("c"));
     store.update(configMap("c"));
     store.remove("ConfigMap", "default", "c");
@@ -283,7 +301,8 @@ TEST_F(StoreTest, EventsAreCountedUpWhenTheyRepeat) {
     const ObjectPtr subject = store.create(pod("p"));
     Store::Subscription subscription;
     int added = 0, modified = 0;
-    subscription = store.watch("Event", [&](const WatchEvent& event) { ++(event.type == WatchEvent::Type::added ? added : modified); });
+    subscription =
+        store.watch("Event", [&](const WatchEvent& event) { ++(event.type == WatchEvent::Type::added ? added : modified); });
     settle();
     store.recordEvent(*subject, "Warning", "FailedScheduling", "0/2 nodes are available", "default-scheduler");
     settle(std::chrono::seconds(10));

@@ -20,17 +20,18 @@ struct AgentConfig {
     bool enableStatefulSet = true;
     bool enableKubevirtStaticIP = true;
     bool enableSpiderSubnet = false;
-    bool enableAutoPool = false;                // since 1.0; implied by enableSpiderSubnet before
-    bool enableIPConflictDetection = false;     // since 1.0
-    bool enableGatewayDetection = false;        // since 1.0
-    bool tuneSysctlConfig = true;               // since 1.0
+    bool enableAutoPool = false;            // enableAutoPoolForApplication, since 1.0; before, enableSpiderSubnet is enough
+    bool enableIPConflictDetection = false; // since 1.0
+    bool enableGatewayDetection = false;    // since 1.0
+    bool tuneSysctlConfig = true;           // since 1.0
 
     // environment
     std::string agentNamespace = "kube-system"; // SPIDERPOOL_POD_NAMESPACE
     std::string multusClusterNetwork;           // MULTUS_CLUSTER_NETWORK, "ns/name"; empty = not set
-    std::string nodeName;                       // SPIDERPOOL_NODE_NAME
+    std::string nodeName;                       // SPIDERPOOL_NODE_NAME; for the log only, a pod's node is told by the API
     int healthPort = 5710;                      // SPIDERPOOL_HEALTH_PORT
     int maxAllocatedIPs = 5000;                 // SPIDERPOOL_IPPOOL_MAX_ALLOCATED_IPS
+    bool releaseConflictIps = true;             // SPIDERPOOL_ENABLED_RELEASE_CONFLICT_IPS, since 1.0
 };
 
 // `yaml` is the content of conf.yml. Keys that a field is not made for are ignored, as upstream does.

@@ -18,8 +18,8 @@ class KubeClient;
 // What the agent needs besides the API; everything may be left out.
 struct AgentHost {
     std::function<void(std::chrono::milliseconds)> sleep; // between retries; empty = retry at once
-    Kernel* kernel = nullptr; // the agent's own namespace; matchMasterSubnet needs both
-    Files* files = nullptr;   // the node's /sys
+    Kernel* kernel = nullptr; // the node's network and files: reserved for matchMasterSubnet, which is not offered yet
+    Files* files = nullptr;
     std::function<void(const std::string& line)> log;
 };
 
@@ -31,7 +31,7 @@ public:
     IpamAgent(const IpamAgent&) = delete;
     IpamAgent& operator=(const IpamAgent&) = delete;
 
-    // Any /v1 call of the unix socket or the health port. Thread-safe; never throws for a bad request (answers 4xx/500).
+    // Any /v1 call of the unix socket or the health port. Thread-safe; whatever is wrong is told in the answer.
     HttpResponse handle(const HttpRequest& request);
     const AgentConfig& config() const noexcept;
 

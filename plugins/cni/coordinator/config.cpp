@@ -60,7 +60,8 @@ std::vector<PolicyRoute> policyRoutes(const Json& conf, const Json& agent) {
         if (!gateway)
             throw std::runtime_error("invalid route gw " + goQuote(gatewayText));
         if (dst->address.isV4() != gateway->isV4())
-            throw std::runtime_error(fmt::format("route dst {} and gw {} must use the same IP family", goQuote(dst->str()), goQuote(gatewayText)));
+            throw std::runtime_error(
+                fmt::format("route dst {} and gw {} must use the same IP family", goQuote(dst->str()), goQuote(gatewayText)));
         routes.push_back({{dst->network(), dst->prefix}, *gateway});
     }
     return routes;
@@ -77,8 +78,8 @@ void checkDuration(const Json& options, const char* key, const char* what) {
     static const std::regex shape("^[-+]?(0|([0-9]*\\.?[0-9]+(ns|us|µs|ms|s|m|h))+)$");
     const auto text = stringOf(options, key, "1s");
     if (!text.empty() && !std::regex_match(text, shape))
-        throw std::runtime_error(fmt::format("invalid detectOptions.{} {}: time: invalid duration {}, input like: 1s or 1m",
-                                             what, text, goQuote(text)));
+        throw std::runtime_error(fmt::format("invalid detectOptions.{} {}: time: invalid duration {}, input like: 1s or 1m", what,
+                                             text, goQuote(text)));
 }
 
 int rpFilter(const Json& conf, const Json& agent) {
@@ -137,7 +138,8 @@ Config parseConfig(const std::string& input, const Json& agent) {
     checkDuration(detect, "interval", "interval");
     checkDuration(detect, "timeout", "timeout");
 
-    config.hostRuleTable = static_cast<int>(intOf(conf, "hostRuleTable", intOf(agent, "hostRuleTable") > 0 ? intOf(agent, "hostRuleTable") : 500));
+    config.hostRuleTable =
+        static_cast<int>(intOf(conf, "hostRuleTable", intOf(agent, "hostRuleTable") > 0 ? intOf(agent, "hostRuleTable") : 500));
     config.txQueueLength = static_cast<int>(intOf(conf, "txQueueLen", intOf(agent, "txQueueLen")));
     config.tunePodRoutes = boolOf(conf, "tunePodRoutes", boolOf(agent, "tunePodRoutes"));
     config.mode = chooseText(conf, "mode", agent, "mode");

@@ -26,8 +26,8 @@ struct Config {
     std::vector<PolicyRoute> policyRoutes;
     bool tunePodRoutes = true;
     int hostRuleTable = 500, vethMtu = 1500, txQueueLength = 0;
-    int podRpFilter = 0;              // < 0 leaves it alone
-    std::optional<int> hostRpFilter;  // releases up to 0.9 set the node's too
+    int podRpFilter = 0;             // < 0 leaves it alone
+    std::optional<int> hostRpFilter; // releases up to 0.9 set the node's too
     // An agent of 0.8 names the pod's NICs, and the coordinator of that release counts its tables by them.
     std::vector<std::string> podNics;
 };

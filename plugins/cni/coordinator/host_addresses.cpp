@@ -15,11 +15,12 @@ bool isMulticast(const IpAddress& ip) {
 }
 
 bool belongsToContainers(const std::string& name) {
-    static const char* const parts[] = {"docker", "cbr",       "dummy", "virbr",         "lxcbr", "veth",
+    static const char* const parts[] = {"docker",  "cbr",       "dummy", "virbr",         "lxcbr", "veth",
                                         "flannel", "kube-ipvs", "cni",   "vx-submariner", "ciliu"};
     if (name == "lo" || name.starts_with("cali"))
         return true;
-    return std::any_of(std::begin(parts), std::end(parts), [&](const char* part) { return name.find(part) != std::string::npos; });
+    return std::any_of(std::begin(parts), std::end(parts),
+                       [&](const char* part) { return name.find(part) != std::string::npos; });
 }
 
 bool contains(const Route& route, const IpAddress& ip) {

@@ -195,8 +195,8 @@ void PodNetwork::createVeth() {
         host_.addVeth({hostVeth_, hostVethMac_, podVeth_, podVethMac_, config_.vethMtu}, pod_);
     } catch (const KernelError& error) {
         if (error.code() == EEXIST)
-            throw std::runtime_error(fmt::format("container veth name ({}) peer provided ({}) already exists",
-                                                 goQuote(podVeth_), goQuote(hostVeth_)));
+            throw std::runtime_error(
+                fmt::format("container veth name ({}) peer provided ({}) already exists", goQuote(podVeth_), goQuote(hostVeth_)));
         throw std::runtime_error(std::string("failed to make veth pair: ") + error.what());
     }
     const auto hostLink = host_.linkByName(hostVeth_);
@@ -282,8 +282,7 @@ void PodNetwork::enableIpv6() {
             if (!pod_.sysctl(key).starts_with("0"))
                 pod_.setSysctl(key, "0");
         } catch (const KernelError& error) {
-            throw std::runtime_error(
-                fmt::format("failed to read current sysctl /net/{} value: {}", key, error.what()));
+            throw std::runtime_error(fmt::format("failed to read current sysctl /net/{} value: {}", key, error.what()));
         }
     }
 }
@@ -307,7 +306,8 @@ void PodNetwork::setRpFilter(Kernel& kernel, int value) {
         try {
             kernel.setSysctl(key, std::to_string(value));
         } catch (const KernelError& error) {
-            throw std::runtime_error(fmt::format("failed to set rp_filter in {} : {}", &kernel == &pod_ ? "pod" : "host", error.what()));
+            throw std::runtime_error(
+                fmt::format("failed to set rp_filter in {} : {}", &kernel == &pod_ ? "pod" : "host", error.what()));
         }
     }
 }
@@ -392,15 +392,16 @@ void PodNetwork::setHostRoutes() {
         try {
             unlessExists([&] { host_.addRoute(route); });
         } catch (const KernelError& error) {
-            throw std::runtime_error(fmt::format("failed to AddRouteTable for preInterfaceIPAddress: failed to add route table({}): {}",
-                                                 describe(route, hostVeth_), error.what()));
+            throw std::runtime_error(
+                fmt::format("failed to AddRouteTable for preInterfaceIPAddress: failed to add route table({}): {}",
+                            describe(route, hostVeth_), error.what()));
         }
     }
 }
 
 std::optional<IpAddress> PodNetwork::hijackGateway(bool v4) const {
-    const auto found = std::find_if(hostAddresses_.begin(), hostAddresses_.end(),
-                                    [v4](const IpAddress& ip) { return ip.isV4() == v4; });
+    const auto found =
+        std::find_if(hostAddresses_.begin(), hostAddresses_.end(), [v4](const IpAddress& ip) { return ip.isV4() == v4; });
     return found != hostAddresses_.end() && families_.has(*found) ? std::optional(*found) : std::nullopt;
 }
 
@@ -454,7 +455,8 @@ void PodNetwork::returnRepliesThroughVeth() {
             throw std::runtime_error(prefix + "failed to add rule table with mark: " + error.what());
         }
         try {
-            addPodRoute(markTable_, scopeUniverse, podVeth_, v4 ? podSource_ : std::nullopt, std::nullopt, hijackGateway(v4), family);
+            addPodRoute(markTable_, scopeUniverse, podVeth_, v4 ? podSource_ : std::nullopt, std::nullopt, hijackGateway(v4),
+                        family);
         } catch (const std::runtime_error& error) {
             throw std::runtime_error(prefix + error.what());
         }
@@ -494,14 +496,16 @@ void PodNetwork::copyRoutes(const std::string& name, int table, bool defaultsOnl
             try {
                 pod_.deleteRoute(route);
             } catch (const KernelError& error) {
-                throw std::runtime_error(fmt::format("failed to RouteDel {} in main table: {}", describe(route, name), error.what()));
+                throw std::runtime_error(
+                    fmt::format("failed to RouteDel {} in main table: {}", describe(route, name), error.what()));
             }
         }
         route.table = table;
         try {
             unlessExists([&] { pod_.addRoute(route); });
         } catch (const KernelError& error) {
-            throw std::runtime_error(fmt::format("failed to RouteAdd ({}) to new table: {}", describe(route, name), error.what()));
+            throw std::runtime_error(
+                fmt::format("failed to RouteAdd ({}) to new table: {}", describe(route, name), error.what()));
         }
     }
 }
@@ -543,8 +547,9 @@ void PodNetwork::setPolicyRoutes() {
             const auto dst = route.dst.isDefault() ? std::nullopt : std::optional(route.dst);
             addPodRoute(table, scopeUniverse, ifName_, std::nullopt, dst, route.gateway, route.gateway.family());
         } catch (const std::runtime_error& error) {
-            throw std::runtime_error(fmt::format("failed to setupPolicyRoutes: failed to AddRoute for configured route {} via {}: {}",
-                                                 route.dst.str(), route.gateway.str(), error.what()));
+            throw std::runtime_error(
+                fmt::format("failed to setupPolicyRoutes: failed to AddRoute for configured route {} via {}: {}", route.dst.str(),
+                            route.gateway.str(), error.what()));
         }
     }
 }

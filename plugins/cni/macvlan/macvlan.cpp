@@ -241,8 +241,7 @@ void checkLink(const Link& link, const CniInterface& expected, const Config& con
         throw std::runtime_error(fmt::format("error: Container interface {} not of type macvlan", link.name));
     const auto mode = checkedMode(config.mode);
     if (link.mode != mode)
-        throw std::runtime_error(
-            fmt::format("container macvlan mode {} does not match expected value: {}", link.mode, mode));
+        throw std::runtime_error(fmt::format("container macvlan mode {} does not match expected value: {}", link.mode, mode));
     if (!expected.mac.empty() && expected.mac != link.mac)
         throw std::runtime_error(
             fmt::format("interface {} Mac {} doesn't match container Mac: {}", link.name, expected.mac, link.mac));
@@ -268,7 +267,8 @@ std::string check(const CniRequest& request) {
         if (interface.name == request.ifName && !interface.sandbox.empty())
             expected = interface;
     if (expected.sandbox != request.netns)
-        throw std::runtime_error(fmt::format("sandbox in prevResult {} doesn't match configured netns: {}", expected.sandbox, request.netns));
+        throw std::runtime_error(
+            fmt::format("sandbox in prevResult {} doesn't match configured netns: {}", expected.sandbox, request.netns));
     if (!masterKernel(config, request, container).linkByName(config.master))
         throw std::runtime_error(fmt::format("failed to lookup master {}: Link not found", goQuote(config.master)));
     const auto link = container->linkByName(expected.name);

@@ -34,11 +34,11 @@ nlohmann::json AgentClient::call(const std::string& method, const std::string& p
     if (response.status == 200)
         return response.body.empty() ? nlohmann::json() : nlohmann::json::parse(response.body, nullptr, false);
     if (response.status == 500)
-        throw std::runtime_error(
-            fmt::format("[{} {}][500] {}{} {}{}", method, path, operation, failure, failure == "Failure" ? " " : "", payloadText(response.body)));
+        throw std::runtime_error(fmt::format("[{} {}][500] {}{} {}{}", method, path, operation, failure,
+                                             failure == "Failure" ? " " : "", payloadText(response.body)));
     // An answer that the API does not describe.
-    throw std::runtime_error(fmt::format("unexpected success response or error: {} {}: status {}: {}", method, path,
-                                         response.status, response.body));
+    throw std::runtime_error(
+        fmt::format("unexpected success response or error: {} {}: status {}: {}", method, path, response.status, response.body));
 }
 
 } // namespace rdmalab::plugin

@@ -18,8 +18,8 @@ public:
     // The reply's JSON on 200 (null when the body is empty). `operation` is the API's name of the call, e.g. "postIpamIp"; any
     // other status throws std::runtime_error `[POST /ipam/ip][500] postIpamIpFailure  <text>`, no connection throws
     // `Post "http:///v1/ipam/ip": dial unix ...`. `body` is sent as given.
-    nlohmann::json call(const std::string& method, const std::string& path, const std::string& body,
-                        const std::string& operation, const std::string& failure = "Failure") const;
+    nlohmann::json call(const std::string& method, const std::string& path, const std::string& body, const std::string& operation,
+                        const std::string& failure = "Failure") const;
 
 private:
     UnixHttpClient http_;

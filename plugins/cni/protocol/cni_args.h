@@ -11,6 +11,7 @@ namespace rdmalab::plugin {
 std::map<std::string, std::string> parseCniArgs(const std::string& text, const std::vector<std::string>& known);
 
 // Keys that Kubernetes passes, for plugins that want to know the pod.
-const std::vector<std::string>& kubernetesCniArgs(); // IP, K8S_POD_NAME, K8S_POD_NAMESPACE, K8S_POD_INFRA_CONTAINER_ID, K8S_POD_UID
+const std::vector<std::string>&
+kubernetesCniArgs(); // IP, K8S_POD_NAME, K8S_POD_NAMESPACE, K8S_POD_INFRA_CONTAINER_ID, K8S_POD_UID
 
 } // namespace rdmalab::plugin

@@ -43,16 +43,17 @@ std::string joinedArgs(const CniAttachment& attachment) {
 
 } // namespace
 
-CniClient::CniClient(Files& files, CniExec& exec, Options options)
-    : files_(files), exec_(exec), options_(std::move(options)) {}
+CniClient::CniClient(Files& files, CniExec& exec, Options options) : files_(files), exec_(exec), options_(std::move(options)) {}
 
 std::string CniClient::cachePath(const std::string& network, const CniAttachment& attachment) const {
     return fmt::format("{}/results/{}-{}-{}", options_.cacheDir, network, attachment.containerId, attachment.ifName);
 }
 
 void CniClient::writeCache(const NetworkConfigList& list, const CniAttachment& attachment, const std::string& result) {
-    nlohmann::ordered_json cache{{"kind", "cniCacheV1"},         {"containerId", attachment.containerId},
-                                 {"config", base64Encode(list.bytes)}, {"ifName", attachment.ifName},
+    nlohmann::ordered_json cache{{"kind", "cniCacheV1"},
+                                 {"containerId", attachment.containerId},
+                                 {"config", base64Encode(list.bytes)},
+                                 {"ifName", attachment.ifName},
                                  {"networkName", list.name}};
     cache["netns"] = attachment.netns;
     for (const auto& [key, value] : attachment.args)
@@ -137,7 +138,8 @@ std::string CniClient::addNetworkList(const NetworkConfigList& list, const CniAt
     try {
         writeCache(list, attachment, *result);
     } catch (const SystemError& error) {
-        throw CniError(cni_code::unknown, fmt::format("failed to set network {} cached result: {}", goQuote(list.name), error.what()));
+        throw CniError(cni_code::unknown,
+                       fmt::format("failed to set network {} cached result: {}", goQuote(list.name), error.what()));
     }
     return *result;
 }
@@ -182,7 +184,8 @@ void CniClient::checkNetworkList(const NetworkConfigList& list, const CniAttachm
     try {
         prevResult = cachedResult(list.name, attachment);
     } catch (const std::runtime_error& error) {
-        throw CniError(cni_code::unknown, fmt::format("failed to get network {} cached result: {}", goQuote(list.name), error.what()));
+        throw CniError(cni_code::unknown,
+                       fmt::format("failed to get network {} cached result: {}", goQuote(list.name), error.what()));
     }
     for (const auto& plugin : list.plugins)
         run("CHECK", list, plugin, attachment, prevResult);

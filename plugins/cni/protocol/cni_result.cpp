@@ -112,12 +112,8 @@ void parse02(const Json& object, CniResult& result) {
         ip.gateway = gatewayOf(config, "gateway");
         const auto& routes = memberOf(config, "routes");
         if (routes.is_array())
-            for (const auto& route : routes) {
-                auto parsed = parseRoute(route);
-                if (!parsed.gateway)
-                    parsed.gateway = ip.gateway;
-                result.routes.push_back(parsed);
-            }
+            for (const auto& route : routes)
+                result.routes.push_back(parseRoute(route));
         result.ips.push_back(ip);
     }
 }

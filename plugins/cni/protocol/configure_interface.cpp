@@ -27,8 +27,8 @@ void enableIpv6(Kernel& netns, const std::string& ifName) {
         try {
             netns.setSysctl(key, "0");
         } catch (const KernelError& error) {
-            throw std::runtime_error(fmt::format("failed to enable IPv6 for interface {} (net/{}={}): {}", goQuote(name), key,
-                                                 value, error.what()));
+            throw std::runtime_error(
+                fmt::format("failed to enable IPv6 for interface {} (net/{}={}): {}", goQuote(name), key, value, error.what()));
         }
     }
     // The routes of an address would vanish with it when the link goes down.
@@ -134,7 +134,8 @@ void checkInterfaceIps(Kernel& netns, const std::string& ifName, const std::vect
         CniRoute prefix;
         prefix.dst = {ip.address.network(), ip.address.prefix};
         const bool host = ip.address.prefix == ip.address.address.bits(); // its route is in the local table only
-        if (!host && std::none_of(routes.begin(), routes.end(), [&](const Route& route) { return sameDestination(route, prefix); }))
+        if (!host &&
+            std::none_of(routes.begin(), routes.end(), [&](const Route& route) { return sameDestination(route, prefix); }))
             throw std::runtime_error(fmt::format("Failed to find route to {} on interface {}", prefix.dst.str(), ifName));
     }
 }

@@ -45,8 +45,7 @@ nlohmann::json parseJson(const std::string& text) {
         return nlohmann::json::parse(text);
     } catch (const nlohmann::json::parse_error& error) {
         if (error.byte > 0 && error.byte <= text.size())
-            throw std::runtime_error(
-                fmt::format("invalid character '{}' looking for beginning of value", text[error.byte - 1]));
+            throw std::runtime_error(fmt::format("invalid character '{}' looking for beginning of value", text[error.byte - 1]));
         throw std::runtime_error("unexpected end of JSON input");
     }
 }

@@ -104,7 +104,8 @@ NetworkConfigList parseConfigList(const std::string& bytes, Files* files, const 
     if (!config.contains("name"))
         throw std::runtime_error("error parsing configuration list: no name");
     if (!config["name"].is_string())
-        throw std::runtime_error(fmt::format("error parsing configuration list: invalid name type {}", config["name"].type_name()));
+        throw std::runtime_error(
+            fmt::format("error parsing configuration list: invalid name type {}", config["name"].type_name()));
     list.name = config["name"];
     list.cniVersion = chosenVersion(config);
     list.disableCheck = flexibleBool(config, "disableCheck");
@@ -112,8 +113,7 @@ NetworkConfigList parseConfigList(const std::string& bytes, Files* files, const 
     const bool inlinedOnly = flexibleBool(config, "loadOnlyInlinedPlugins");
     const auto& plugins = memberOf(config, "plugins");
     if (plugins.is_null() && inlinedOnly)
-        throw std::runtime_error(
-            "error parsing configuration list: `loadOnlyInlinedPlugins` is true, and no 'plugins' key");
+        throw std::runtime_error("error parsing configuration list: `loadOnlyInlinedPlugins` is true, and no 'plugins' key");
     if (!plugins.is_null() && !plugins.is_array())
         throw std::runtime_error(fmt::format("error parsing configuration list: invalid 'plugins' type {}", plugins.type_name()));
     if (plugins.is_array() && plugins.empty())
@@ -151,8 +151,7 @@ NetworkConfigList loadConfigListFile(Files& files, const std::string& path) {
         throw std::runtime_error(fmt::format("error reading {}: open {}: {}", path, path, goErrnoText(error.code())));
     }
     const auto slash = path.rfind('/');
-    return extensionOf(path) == ".conflist" ? parseConfigList(bytes, &files, path.substr(0, slash))
-                                            : configListFromPlugin(bytes);
+    return extensionOf(path) == ".conflist" ? parseConfigList(bytes, &files, path.substr(0, slash)) : configListFromPlugin(bytes);
 }
 
 NetworkConfigList loadNetworkConfig(Files& files, const std::string& directory, const std::string& name) {

@@ -24,8 +24,8 @@ struct NetworkConfigList {
 
 // All throw std::runtime_error with libcni's texts. `directory` is where a list's plugin folder is looked for; empty = nowhere.
 NetworkConfigList parseConfigList(const std::string& bytes, Files* files = nullptr, const std::string& directory = "");
-NetworkPlugin parsePluginConfig(const std::string& bytes);              // a single plugin's object
-NetworkConfigList configListFromPlugin(const std::string& bytes);       // the same, as a list of one
+NetworkPlugin parsePluginConfig(const std::string& bytes);                   // a single plugin's object
+NetworkConfigList configListFromPlugin(const std::string& bytes);            // the same, as a list of one
 NetworkConfigList loadConfigListFile(Files& files, const std::string& path); // by extension: .conflist, or .conf and .json
 
 // Paths of the files with one of the extensions (".conf"), in name order. A missing directory has none.

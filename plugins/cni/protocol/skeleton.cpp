@@ -20,7 +20,8 @@ std::string variable(const CniInvocation& invocation, const char* name) {
 bool identifier(const std::string& text) {
     if (text.empty() || !std::isalnum(static_cast<unsigned char>(text[0])))
         return false;
-    return std::all_of(text.begin(), text.end(), [](unsigned char c) { return std::isalnum(c) || c == '_' || c == '.' || c == '-'; });
+    return std::all_of(text.begin(), text.end(),
+                       [](unsigned char c) { return std::isalnum(c) || c == '_' || c == '.' || c == '-'; });
 }
 
 CniRequest readEnvironment(const CniInvocation& invocation, CniServices& services, const std::string& command) {
@@ -43,7 +44,8 @@ CniRequest readEnvironment(const CniInvocation& invocation, CniServices& service
     std::vector<std::string> missing;
     for (const auto& entry : variables) {
         *entry.value = variable(invocation, entry.name);
-        const bool required = !command.empty() && (" " + std::string(entry.requiredFor) + " ").find(" " + command + " ") != std::string::npos;
+        const bool required =
+            !command.empty() && (" " + std::string(entry.requiredFor) + " ").find(" " + command + " ") != std::string::npos;
         if (entry.value->empty()) {
             if (required || entry.value == &commandText)
                 missing.emplace_back(entry.name);
@@ -53,8 +55,7 @@ CniRequest readEnvironment(const CniInvocation& invocation, CniServices& service
         }
     }
     if (!missing.empty())
-        throw CniError(cni_code::invalidEnvironment,
-                       fmt::format("required env variables [{}] missing", fmt::join(missing, ",")));
+        throw CniError(cni_code::invalidEnvironment, fmt::format("required env variables [{}] missing", fmt::join(missing, ",")));
     return request;
 }
 
@@ -172,7 +173,8 @@ std::optional<CniError> validateInterfaceName(const std::string& name) {
 CniOutcome runCniCommand(const CniCommands& commands, const CniInvocation& invocation, CniServices& services) {
     const auto command = variable(invocation, "CNI_COMMAND");
     if (command.empty() && !commands.about.empty())
-        return {0, "", fmt::format("{}\nCNI protocol versions supported: {}\n", commands.about, fmt::join(commands.versions, ", "))};
+        return {0, "",
+                fmt::format("{}\nCNI protocol versions supported: {}\n", commands.about, fmt::join(commands.versions, ", "))};
 
     CniOutcome outcome;
     try {

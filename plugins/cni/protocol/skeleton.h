@@ -25,7 +25,7 @@ using CniCommand = std::string (*)(const CniRequest&);
 
 struct CniCommands {
     CniCommand add = nullptr, del = nullptr, check = nullptr, gc = nullptr, status = nullptr; // nullptr succeeds silently
-    std::vector<std::string> versions; // supported, oldest first
+    std::vector<std::string> versions;                                                        // supported, oldest first
     std::string about;
 };
 

@@ -96,8 +96,7 @@ CniResult resultOf(const nlohmann::json& answer, const std::string& ifName) {
             const auto text = stringOf(entry, "address");
             const auto address = Cidr::parse(text);
             if (!address)
-                throw std::runtime_error(
-                    fmt::format("invalid CIDR format in IPv{} '{}'", intOf(entry, "version"), text));
+                throw std::runtime_error(fmt::format("invalid CIDR format in IPv{} '{}'", intOf(entry, "version"), text));
             result.ips.push_back({std::nullopt, *address, IpAddress::parse(stringOf(entry, "gateway"))});
         }
     if (result.ips.empty())

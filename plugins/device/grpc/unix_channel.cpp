@@ -29,11 +29,17 @@ UniqueFd connectUnix(const std::string& path) {
 }
 
 void keepGrpcThreads() {
-    // A server without a port is enough. Never destroyed, on purpose.
-    [[maybe_unused]] static const grpc::Server* const forever = [] {
+    // A server without a port is enough. Never destroyed, on purpose; volatile, so that the only pointer to it is really kept.
+    struct Idle {
+        pluginregistration::Registration::CallbackService service;
+        std::unique_ptr<grpc::Server> server;
+    };
+    [[maybe_unused]] static Idle* volatile const forever = [] {
+        auto* idle = new Idle;
         grpc::ServerBuilder builder;
-        builder.RegisterService(new pluginregistration::Registration::CallbackService);
-        return builder.BuildAndStart().release();
+        builder.RegisterService(&idle->service);
+        idle->server = builder.BuildAndStart();
+        return idle;
     }();
 }
 

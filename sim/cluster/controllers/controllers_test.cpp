@@ -17,13 +17,15 @@ constexpr const char* hca = "rdma/hca";
 
 class ControllersTest : public ClusterTest {
 protected:
-    static Json workload(const std::string& kind, const std::string& name, Json spec, std::vector<Json> containers = {container("c")},
-                         Json podSpec = Json::object()) {
+    static Json workload(const std::string& kind, const std::string& name, Json spec,
+                         std::vector<Json> containers = {container("c")}, Json podSpec = Json::object()) {
         podSpec["containers"] = std::move(containers);
         if (kind != "Job")
             spec["selector"] = {{"matchLabels", {{"app", name}}}};
         spec["template"] = {{"metadata", {{"labels", {{"app", name}}}}}, {"spec", std::move(podSpec)}};
-        return {{"apiVersion", kind == "Job" ? "batch/v1" : "apps/v1"}, {"kind", kind}, {"metadata", {{"name", name}, {"namespace", "default"}}},
+        return {{"apiVersion", kind == "Job" ? "batch/v1" : "apps/v1"},
+                {"kind", kind},
+                {"metadata", {{"name", name}, {"namespace", "default"}}},
                 {"spec", std::move(spec)}};
     }
     void patch(const std::string& kind, const std::string& name, const Json& change) {
@@ -71,7 +73,9 @@ TEST_F(ControllersTest, DaemonSetPodWithoutRoomNamesOnlyItsNode) {
     addNode("n3");
     settle();
     create(workload("DaemonSet", "ds", Json::object(), {container("c", {{hca, "1"}})}));
-    EXPECT_TRUE(unschedulable(nameOf(*pods()[0])).starts_with("0/3 nodes are available: 1 Insufficient rdma/hca, 2 node(s) didn't satisfy plugin(s) [NodeAffinity]."))
+    EXPECT_TRUE(
+        unschedulable(nameOf(*pods()[0]))
+            .starts_with("0/3 nodes are available: 1 Insufficient rdma/hca, 2 node(s) didn't satisfy plugin(s) [NodeAffinity]."))
         << unschedulable(nameOf(*pods()[0]));
 }
 
@@ -140,7 +144,8 @@ TEST_F(ControllersTest, RollingUpdateNeedsRoomForAnExclusiveDevice) {
 
 TEST_F(ControllersTest, RecreateAndPlainRollingUpdateGetThrough) {
     addPlugin(addNode("n1"), hca, 1);
-    create(workload("Deployment", "one", {{"replicas", 1}, {"strategy", {{"type", "Recreate"}}}}, {container("c", {{hca, "1"}})}));
+    create(
+        workload("Deployment", "one", {{"replicas", 1}, {"strategy", {{"type", "Recreate"}}}}, {container("c", {{hca, "1"}})}));
     newImage("Deployment", "one", "new");
     pass(5s);
     ASSERT_THAT(pods(), SizeIs(1));

@@ -74,9 +74,10 @@ void DaemonSetController::handleFailed(const Json& daemonSet, const Json& pod, c
     Backoff& entry = backoff_[uidOf(daemonSet) + "/" + node];
     if (entry.pod != uidOf(pod)) {
         entry.pod = uidOf(pod);
-        entry.notBefore = entry.failures == 0 ? context_.loop.now()
-                                              : context_.loop.now() + timings(doubled(timings.daemonFailedBackoff,
-                                                                                      timings.daemonFailedBackoffMax, entry.failures - 1));
+        entry.notBefore = entry.failures == 0
+                              ? context_.loop.now()
+                              : context_.loop.now() + timings(doubled(timings.daemonFailedBackoff, timings.daemonFailedBackoffMax,
+                                                                      entry.failures - 1));
         ++entry.failures;
     }
     if (context_.loop.now() < entry.notBefore)
@@ -154,12 +155,16 @@ void DaemonSetController::reconcile(const Json& daemonSet) {
             1, intOrPercent(at(daemonSet, {"spec", "updateStrategy", "rollingUpdate", "maxUnavailable"}), desired, true, 1));
         for (const auto& pod : replaceNow)
             removePod(daemonSet, *pod);
-        for (std::int64_t i = 0; i < std::min<std::int64_t>(most - unavailable, static_cast<std::int64_t>(replaceLater.size())); ++i)
+        for (std::int64_t i = 0; i < std::min<std::int64_t>(most - unavailable, static_cast<std::int64_t>(replaceLater.size()));
+             ++i)
             removePod(daemonSet, *replaceLater[static_cast<std::size_t>(i)]);
     }
-    Json status{{"currentNumberScheduled", current}, {"desiredNumberScheduled", desired},
-                {"numberMisscheduled", misscheduled}, {"numberReady", ready},
-                {"observedGeneration", intAt(daemonSet, {"metadata", "generation"}, 1)}, {"updatedNumberScheduled", updated}};
+    Json status{{"currentNumberScheduled", current},
+                {"desiredNumberScheduled", desired},
+                {"numberMisscheduled", misscheduled},
+                {"numberReady", ready},
+                {"observedGeneration", intAt(daemonSet, {"metadata", "generation"}, 1)},
+                {"updatedNumberScheduled", updated}};
     if (ready > 0)
         status["numberAvailable"] = ready;
     if (desired - ready > 0)

@@ -25,8 +25,8 @@ std::int64_t surgeOf(const Json& deployment) {
 }
 
 std::int64_t unavailableOf(const Json& deployment) {
-    const auto most = intOrPercent(at(deployment, {"spec", "strategy", "rollingUpdate", "maxUnavailable"}), replicasOf(deployment),
-                                   false, replicasOf(deployment) / 4);
+    const auto most = intOrPercent(at(deployment, {"spec", "strategy", "rollingUpdate", "maxUnavailable"}),
+                                   replicasOf(deployment), false, replicasOf(deployment) / 4);
     return surgeOf(deployment) == 0 && most == 0 ? 1 : most;
 }
 
@@ -40,6 +40,15 @@ DeploymentController::DeploymentController(const ControllerContext& context)
         const Json& owner = controllerOf(*change.object);
         if (owner.is_object() && stringAt(owner, {"kind"}) == kind_)
             enqueue({{"metadata", {{"namespace", namespaceOf(*change.object)}, {"name", stringAt(owner, {"name"})}}}});
+    });
+    // Recreate waits for the last old pod to go, which changes nothing in its ReplicaSet.
+    podWatch_ = context_.pods.watchAll([this](const WatchEvent& change) {
+        const Json& owner = controllerOf(*change.object);
+        if (change.type != WatchEvent::Type::removed || !owner.is_object() || stringAt(owner, {"kind"}) != "ReplicaSet")
+            return;
+        if (const ObjectPtr set = context_.store.find("ReplicaSet", namespaceOf(*change.object), stringAt(owner, {"name"})))
+            if (const Json& deployment = controllerOf(*set); deployment.is_object())
+                enqueue({{"metadata", {{"namespace", namespaceOf(*set)}, {"name", stringAt(deployment, {"name"})}}}});
     });
 }
 
@@ -148,8 +157,8 @@ void DeploymentController::reconcile(const Json& deployment) {
         for (const auto& set : old)
             total += replicasOf(*set);
         const auto room = replicasOf(deployment) + surgeOf(deployment) - total;
-        current = createReplicaSet(deployment, name, hash, replace ? replicasOf(deployment)
-                                                                   : std::clamp<std::int64_t>(room, 0, replicasOf(deployment)),
+        current = createReplicaSet(deployment, name, hash,
+                                   replace ? replicasOf(deployment) : std::clamp<std::int64_t>(room, 0, replicasOf(deployment)),
                                    revision + 1);
     }
     if (replace)
@@ -174,9 +183,10 @@ void DeploymentController::report(const Json& deployment, const Json& current, c
     if (progress.seen != counts)
         progress = {counts, context_.loop.now()};
     Json status{{"observedGeneration", intAt(deployment, {"metadata", "generation"}, 1)}};
-    for (const auto& [key, value] : {std::pair{"replicas", replicas}, std::pair{"updatedReplicas", updated},
-                                     std::pair{"readyReplicas", ready}, std::pair{"availableReplicas", available},
-                                     std::pair{"unavailableReplicas", std::max<std::int64_t>(0, std::max(desired, replicas) - available)}})
+    for (const auto& [key, value] :
+         {std::pair{"replicas", replicas}, std::pair{"updatedReplicas", updated}, std::pair{"readyReplicas", ready},
+          std::pair{"availableReplicas", available},
+          std::pair{"unavailableReplicas", std::max<std::int64_t>(0, std::max(desired, replicas) - available)}})
         if (value > 0)
             status[key] = value;
     if (const Json& conditions = at(deployment, {"status", "conditions"}); conditions.is_array())
@@ -195,7 +205,8 @@ void DeploymentController::report(const Json& deployment, const Json& current, c
         setCondition(status, "Progressing", false, "ProgressDeadlineExceeded",
                      fmt::format("ReplicaSet \"{}\" has timed out progressing.", set), now);
     } else {
-        setCondition(status, "Progressing", true, "ReplicaSetUpdated", fmt::format("ReplicaSet \"{}\" is progressing.", set), now);
+        setCondition(status, "Progressing", true, "ReplicaSetUpdated", fmt::format("ReplicaSet \"{}\" is progressing.", set),
+                     now);
         if (progress.since == context_.loop.now())
             enqueue(deployment, deadline);
     }

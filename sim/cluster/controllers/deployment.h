@@ -24,7 +24,7 @@ private:
     bool recreate(const Json& deployment, std::vector<ObjectPtr>& old);
     void report(const Json& deployment, const Json& current, const std::vector<ObjectPtr>& old);
 
-    Store::Subscription setWatch_;
+    Store::Subscription setWatch_, podWatch_;
     std::map<std::string, Progress> progress_; // by uid
 };
 

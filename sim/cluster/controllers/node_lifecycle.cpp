@@ -28,7 +28,8 @@ NodeLifecycle::NodeLifecycle(const ControllerContext& context)
     : context_(context), queue_(context_.loop, [this](const std::string& node) { reconcile(node); }),
       silence_(context_.loop, [this](const std::string& node) {
           const auto since = silentSince_.find(node);
-          if (since != silentSince_.end() && context_.loop.now() - since->second >= context_.timings(context_.timings.nodeSilence))
+          if (since != silentSince_.end() &&
+              context_.loop.now() - since->second >= context_.timings(context_.timings.nodeSilence))
               markUnknown(node);
       }) {
     nodeWatch_ = context_.store.watch("Node", [this](const WatchEvent& change) {
@@ -70,7 +71,8 @@ void NodeLifecycle::markUnknown(const std::string& name) {
         condition["message"] = "Kubelet stopped posting node status.";
     }
     context_.store.updateStatus(std::move(changed));
-    context_.store.recordEvent(*node, "Normal", "NodeNotReady", "Node " + name + " status is now: NodeNotReady", "node-controller");
+    context_.store.recordEvent(*node, "Normal", "NodeNotReady", "Node " + name + " status is now: NodeNotReady",
+                               "node-controller");
     for (const auto& [uid, known] : context_.pods.onNode(name)) {
         const ObjectPtr pod = context_.store.find("Pod", namespaceOf(*known), nameOf(*known));
         if (!pod || uidOf(*pod) != uid || readyStatus(*pod) != "True")
@@ -131,7 +133,8 @@ void NodeLifecycle::evict(const Json& node) {
         present.insert(prefix + taint.text());
         taintedSince_.emplace(prefix + taint.text(), context_.loop.now());
     }
-    std::erase_if(taintedSince_, [&](const auto& entry) { return entry.first.starts_with(prefix) && !present.contains(entry.first); });
+    std::erase_if(taintedSince_,
+                  [&](const auto& entry) { return entry.first.starts_with(prefix) && !present.contains(entry.first); });
     if (executing.empty())
         return;
     for (const auto& [uid, pod] : context_.pods.onNode(nameOf(node))) {
@@ -161,7 +164,8 @@ void NodeLifecycle::evict(const Json& node) {
         const ObjectPtr now = context_.store.find("Pod", namespaceOf(*pod), nameOf(*pod));
         if (!now || uidOf(*now) != uid || isTerminating(*now))
             continue;
-        context_.store.recordEvent(*now, "Normal", "TaintManagerEviction", "Marking for deletion Pod " + namespaceOf(*now) + "/" + nameOf(*now),
+        context_.store.recordEvent(*now, "Normal", "TaintManagerEviction",
+                                   "Marking for deletion Pod " + namespaceOf(*now) + "/" + nameOf(*now),
                                    "taint-eviction-controller");
         context_.store.remove("Pod", namespaceOf(*now), nameOf(*now));
     }

@@ -22,8 +22,8 @@ void ReplicaSetController::reconcile(const Json& replicaSet) {
     Failures& failures = failures_[uidOf(replicaSet)];
     const auto& timings = context_.timings;
     if (failed > failures.seen)
-        failures.notBefore = context_.loop.now() + timings(doubled(timings.replacementBackoff, timings.replacementBackoffMax,
-                                                                   failures.backoff++));
+        failures.notBefore =
+            context_.loop.now() + timings(doubled(timings.replacementBackoff, timings.replacementBackoffMax, failures.backoff++));
     failures.seen = failed;
 
     if (active.size() < wanted && context_.loop.now() < failures.notBefore) {
@@ -50,7 +50,8 @@ void ReplicaSetController::reconcile(const Json& replicaSet) {
             removePod(replicaSet, *active[extra - 1]);
         active.erase(active.begin(), active.begin() + static_cast<std::ptrdiff_t>(active.size() - wanted));
     }
-    const auto ready = static_cast<std::int64_t>(std::count_if(active.begin(), active.end(), [](const auto& pod) { return podReady(*pod); }));
+    const auto ready =
+        static_cast<std::int64_t>(std::count_if(active.begin(), active.end(), [](const auto& pod) { return podReady(*pod); }));
     if (ready > 0)
         failures.backoff = 0;
     Json status{{"replicas", active.size()}, {"observedGeneration", intAt(replicaSet, {"metadata", "generation"}, 1)}};

@@ -1,5 +1,5 @@
-// ReplicaSet controller. Replacements of failed pods wait a little longer each time, which caps the storm that upstream makes when
-// a node goes on rejecting pods.
+// ReplicaSet controller. Replacements of failed pods wait a little longer each time, which caps the storm that upstream makes
+// when a node goes on rejecting pods.
 #pragma once
 
 #include "sim/cluster/controllers/controller.h"

@@ -84,11 +84,16 @@ void StatefulSetController::reconcile(const Json& set) {
         ready += healthy(*pod) ? 1 : 0;
         updated += labelOf(*pod, "controller-revision-hash") == revision ? 1 : 0;
     }
-    Json status{{"observedGeneration", intAt(set, {"metadata", "generation"}, 1)}, {"replicas", replicas}, {"updateRevision", revision},
-                {"collisionCount", 0}, {"availableReplicas", ready}};
-    status["currentRevision"] = updated == replicas && ready == wanted ? revision : stringAt(set, {"status", "currentRevision"}, revision);
-    for (const auto& [key, value] : {std::pair{"readyReplicas", ready}, std::pair{"updatedReplicas", updated},
-                                     std::pair{"currentReplicas", status["currentRevision"] == revision ? updated : replicas - updated}})
+    Json status{{"observedGeneration", intAt(set, {"metadata", "generation"}, 1)},
+                {"replicas", replicas},
+                {"updateRevision", revision},
+                {"collisionCount", 0},
+                {"availableReplicas", ready}};
+    status["currentRevision"] =
+        updated == replicas && ready == wanted ? revision : stringAt(set, {"status", "currentRevision"}, revision);
+    for (const auto& [key, value] :
+         {std::pair{"readyReplicas", ready}, std::pair{"updatedReplicas", updated},
+          std::pair{"currentReplicas", status["currentRevision"] == revision ? updated : replicas - updated}})
         if (value > 0)
             status[key] = value;
     writeStatus(set, std::move(status));

@@ -5,7 +5,7 @@ namespace rdmalab::cluster {
 struct WorkQueue::Impl : std::enable_shared_from_this<Impl> {
     clock::EventLoop& loop;
     std::function<void(const std::string&)> reconcile;
-    std::set<std::string> posted;
+    std::set<std::string> posted, batched;
 
     Impl(clock::EventLoop& l, std::function<void(const std::string&)> r) : loop(l), reconcile(std::move(r)) {}
 
@@ -34,6 +34,17 @@ void WorkQueue::addAfter(const std::string& key, clock::Duration delay) {
     impl_->loop.after(delay, [weak = std::weak_ptr(impl_), key] {
         if (const auto impl = weak.lock())
             impl->add(key);
+    });
+}
+
+void WorkQueue::addBatched(const std::string& key, clock::Duration delay) {
+    if (!impl_->batched.insert(key).second)
+        return;
+    impl_->loop.after(delay, [weak = std::weak_ptr(impl_), key] {
+        if (const auto impl = weak.lock()) {
+            impl->batched.erase(key);
+            impl->reconcile(key);
+        }
     });
 }
 

@@ -19,6 +19,8 @@ public:
 
     void add(const std::string& key);
     void addAfter(const std::string& key, clock::Duration delay);
+    // Once after `delay`, however often it is asked for until then.
+    void addBatched(const std::string& key, clock::Duration delay);
 
 private:
     struct Impl;

@@ -12,9 +12,11 @@ namespace rdmalab::cluster {
 
 namespace {
 
-std::optional<Rejection> insufficient(const std::string& resource, std::int64_t requested, std::int64_t used, std::int64_t capacity) {
-    return Rejection{"OutOf" + resource, fmt::format("Node didn't have enough resource: {}, requested: {}, used: {}, capacity: {}",
-                                                     resource, requested, used, capacity)};
+std::optional<Rejection> insufficient(const std::string& resource, std::int64_t requested, std::int64_t used,
+                                      std::int64_t capacity) {
+    return Rejection{"OutOf" + resource,
+                     fmt::format("Node didn't have enough resource: {}, requested: {}, used: {}, capacity: {}", resource,
+                                 requested, used, capacity)};
 }
 
 std::optional<Rejection> failed(const std::string& predicate, const std::string& text) {
@@ -27,8 +29,8 @@ std::optional<Rejection> checkResources(const AdmissionInputs& in) {
         if (const auto found = allocatable.find(resource); found != allocatable.end())
             found->second = std::max(found->second, count);
     Amounts used;
-    for (const Json* other : in.others)
-        for (const auto& [resource, amount] : podRequests(at(*other, {"spec"})))
+    for (const auto& other : in.others)
+        for (const auto& [resource, amount] : other.requests)
             used[resource] += amount;
     const auto count = static_cast<std::int64_t>(in.others.size());
     if (allocatable.contains("pods") && count + 1 > allocatable["pods"])
@@ -94,8 +96,8 @@ std::optional<Rejection> failedPredicate(const AdmissionInputs& in) {
     if (const std::string wanted = stringAt(spec, {"nodeName"}); !wanted.empty() && wanted != nameOf(in.node))
         return failed("NodeName", "node(s) didn't match the requested node name");
     if (const auto ports = hostPortsOf(spec); !ports.empty())
-        for (const Json* other : in.others)
-            if (portsCollide(ports, hostPortsOf(at(*other, {"spec"}))))
+        for (const auto& other : in.others)
+            if (portsCollide(ports, hostPortsOf(at(other.pod, {"spec"}))))
                 return failed("NodePorts", "node(s) didn't have free ports for the requested pod ports");
     const auto tolerations = tolerationsOf(spec);
     for (const auto& taint : taintsOf(in.node))

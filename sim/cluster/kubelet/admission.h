@@ -16,10 +16,15 @@ struct Rejection {
     std::string reason, message;
 };
 
+struct OtherPod {
+    const Json& pod;
+    const Amounts& requests;
+};
+
 struct AdmissionInputs {
     const Json& pod;
     const Json& node;
-    std::vector<const Json*> others;               // active pods of the node
+    std::vector<OtherPod> others;                  // active pods of the node
     std::map<std::string, std::int64_t> allocated; // devices handed out, the pod's own included
 };
 

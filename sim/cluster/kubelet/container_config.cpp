@@ -63,7 +63,8 @@ std::string keyOf(const ContainerInputs& in, const char* kind, const Json& refer
     }
     if (optional)
         return {};
-    throw ConfigError(fmt::format("couldn't find key {} in {} {}/{}", key, secret ? "Secret" : "ConfigMap", namespaceOf(in.pod), name));
+    throw ConfigError(
+        fmt::format("couldn't find key {} in {} {}/{}", key, secret ? "Secret" : "ConfigMap", namespaceOf(in.pod), name));
 }
 
 std::string resourceField(const ContainerInputs& in, const Json& reference) {
@@ -140,7 +141,8 @@ ContainerMount mountOf(const ContainerInputs& in, const Json& mount, const Env& 
     if (volume == in.volumes.end())
         throw ConfigError(fmt::format("cannot find volume \"{}\" to mount into container \"{}\"", volumeName,
                                       stringAt(in.container, {"name"})));
-    ContainerMount result{stringAt(mount, {"mountPath"}), volume->second.hostPath, boolAt(mount, {"readOnly"}), volume->second.files};
+    ContainerMount result{stringAt(mount, {"mountPath"}), volume->second.hostPath, boolAt(mount, {"readOnly"}),
+                          volume->second.files};
     const std::string subPath =
         mount.contains("subPathExpr") ? expand(stringAt(mount, {"subPathExpr"}), env) : stringAt(mount, {"subPath"});
     if (subPath.empty())

@@ -2,52 +2,24 @@
 
 #include "plugins/kernel/files.h"
 #include "sim/cluster/kubelet/device_state.h"
+#include "sim/cluster/name_rules.h"
 #include "sim/cluster/object_meta.h"
 
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <cctype>
 
 namespace rdmalab::cluster {
-
-namespace {
-
-bool isAlnum(char c) {
-    return std::isalnum(static_cast<unsigned char>(c)) != 0;
-}
-
-bool isQualifiedPart(std::string_view part, std::size_t max, std::string_view inner) {
-    if (part.empty() || part.size() > max || !isAlnum(part.front()) || !isAlnum(part.back()))
-        return false;
-    return std::all_of(part.begin(), part.end(), [&](char c) { return isAlnum(c) || inner.find(c) != inner.npos; });
-}
-
-bool isDnsSubdomain(std::string_view domain) {
-    if (domain.size() > 253)
-        return false;
-    while (true) {
-        const auto dot = domain.find('.');
-        const auto label = domain.substr(0, dot);
-        if (!isQualifiedPart(label, 253, "-") || std::any_of(label.begin(), label.end(), [](char c) { return std::isupper(c); }))
-            return false;
-        if (dot == domain.npos)
-            return true;
-        domain.remove_prefix(dot + 1);
-    }
-}
-
-} // namespace
 
 bool isExtendedResourceName(const std::string& name) {
     const auto slash = name.find('/');
     if (slash == std::string::npos || name.starts_with("requests."))
         return false;
     const std::string domain = name.substr(0, slash);
-    if (domain.find("kubernetes.io") != std::string::npos && (domain == "kubernetes.io" || domain.ends_with(".kubernetes.io")))
+    if (domain == "kubernetes.io" || domain.ends_with(".kubernetes.io"))
         return false;
     // The quota key is `requests.<name>`, so that has to be a qualified name too.
-    return isDnsSubdomain("requests." + domain) && isQualifiedPart(std::string_view(name).substr(slash + 1), 63, "-_.");
+    return !qualifiedNameProblem("requests." + name);
 }
 
 bool naturalLess(const std::string& a, const std::string& b) {
@@ -318,10 +290,11 @@ struct DeviceManager::Impl : DeviceState {
             if (!held.contains(id))
                 available.insert(id);
         if (available.size() < wanted - taken.size())
-            return fail(run, fmt::format("requested number of devices unavailable for {}. Requested: {}, Available: {}", step.resource,
-                                         wanted - taken.size(), available.size()));
+            return fail(run, fmt::format("requested number of devices unavailable for {}. Requested: {}, Available: {}",
+                                         step.resource, wanted - taken.size(), available.size()));
         const auto endpoint = endpoints.find(step.resource);
-        if (endpoint == endpoints.end() || !endpoint->second.client || !endpoint->second.client->options.preferredAllocationAvailable)
+        if (endpoint == endpoints.end() || !endpoint->second.client ||
+            !endpoint->second.client->options.preferredAllocationAvailable)
             return fill(run, step, std::move(taken), available);
         IdSet offered = available;
         offered.insert(taken.begin(), taken.end());
@@ -405,22 +378,21 @@ void DeviceManager::registerPlugin(const RegisterRequest& request, Callback<Done
                                   request.version));
     if (!isExtendedResourceName(request.resourceName))
         return refuse(fmt::format("the ResourceName \"{}\" is invalid", request.resourceName));
-    impl.host.connectDevicePlugin(
-        request.endpoint, [weak = impl.self, resource = request.resourceName,
-                           reply = std::move(reply)](const Result<std::shared_ptr<DevicePluginConnection>>& dialled) {
-            if (!weak.lock())
-                return reply(Result<Done>::failure("kubelet is stopping"));
-            if (!dialled)
-                return reply(Result<Done>::failure(dialled.error));
-            const auto connection = *dialled.value;
-            connection->options([weak, resource, reply, connection](const Result<DevicePluginOptions>& options) {
-                const auto manager = weak.lock();
-                if (!manager || !options)
-                    return reply(Result<Done>::failure(
-                        manager ? "failed to get device plugin options: " + options.error : "kubelet is stopping"));
-                manager->connected(resource, connection, *options.value, reply);
-            });
+    impl.host.connectDevicePlugin(request.endpoint, [weak = impl.self, resource = request.resourceName, reply = std::move(reply)](
+                                                        const Result<std::shared_ptr<DevicePluginConnection>>& dialled) {
+        if (!weak.lock())
+            return reply(Result<Done>::failure("kubelet is stopping"));
+        if (!dialled)
+            return reply(Result<Done>::failure(dialled.error));
+        const auto connection = *dialled.value;
+        connection->options([weak, resource, reply, connection](const Result<DevicePluginOptions>& options) {
+            const auto manager = weak.lock();
+            if (!manager || !options)
+                return reply(Result<Done>::failure(manager ? "failed to get device plugin options: " + options.error
+                                                           : "kubelet is stopping"));
+            manager->connected(resource, connection, *options.value, reply);
         });
+    });
 }
 
 std::map<std::string, DeviceCapacity> DeviceManager::capacity() {

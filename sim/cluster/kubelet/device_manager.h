@@ -33,7 +33,7 @@ struct DeviceCapacity {
 class DeviceManager {
 public:
     struct Hooks {
-        std::function<void()> changed;                    // capacity, allocatable or health of some resource
+        std::function<void()> changed;                     // capacity, allocatable or health of some resource
         std::function<std::set<std::string>()> activePods; // uids; the devices of all others may be freed
         std::function<void(const std::string&)> log;
     };

@@ -51,7 +51,9 @@ TEST_F(DeviceManagerTest, NameMustBeAnExtendedResource) {
 }
 
 TEST_F(DeviceManagerTest, PluginThatDoesNotServeFailsRegistration) {
-    node->registration({"v1beta1", "absent.sock", hca}, [&](const Result<Done>& result) { EXPECT_THAT(result.error, StartsWith("failed to dial device plugin:")); });
+    node->registration({"v1beta1", "absent.sock", hca}, [&](const Result<Done>& result) {
+        EXPECT_THAT(result.error, StartsWith("failed to dial device plugin:"));
+    });
     settle();
 }
 
@@ -242,7 +244,8 @@ TEST_F(DeviceManagerTest, FirstAnswerWinsWhenResourcesDisagree) {
     FakePlugin& a = addPlugin(*node, "rdma/a", 1, "a.sock");
     FakePlugin& b = addPlugin(*node, "rdma/b", 1, "b.sock");
     a.response = {{{"DEV", "a"}}, {{"/m", "/host/a", true}}, {{"/dev/x", "/dev/a", "rw"}}, {}, {}};
-    b.response = {{{"DEV", "b"}, {"B", "1"}}, {{"/m", "/host/b", true}}, {{"/dev/x", "/dev/b", "rw"}, {"/dev/y", "/dev/y", "r"}}, {}, {}};
+    b.response = {
+        {{"DEV", "b"}, {"B", "1"}}, {{"/m", "/host/b", true}}, {{"/dev/x", "/dev/b", "rw"}, {"/dev/y", "/dev/y", "r"}}, {}, {}};
     create(pod("p", {container("c", {{"rdma/a", "1"}, {"rdma/b", "1"}})}));
     const ContainerConfig& config = node->started.back();
     EXPECT_EQ(config.env.at("DEV"), "a");
@@ -281,16 +284,19 @@ TEST_F(DeviceManagerTest, PodBoundByHandToAFullNodeIsRejected) {
     EXPECT_THAT(message("q"), HasSubstr("requested number of devices unavailable for rdma/hca. Requested: 1, Available: 0"));
     create(bound(pod("r", {container("c", {{"cpu", "100"}})})));
     EXPECT_EQ(reason("r"), "OutOfcpu");
-    EXPECT_EQ(message("r"), "Pod was rejected: Node didn't have enough resource: cpu, requested: 100000, used: 0, capacity: 8000");
-    EXPECT_THAT(events("OutOfcpu"), ElementsAre("Node didn't have enough resource: cpu, requested: 100000, used: 0, capacity: 8000"));
+    EXPECT_EQ(message("r"),
+              "Pod was rejected: Node didn't have enough resource: cpu, requested: 100000, used: 0, capacity: 8000");
+    EXPECT_THAT(events("OutOfcpu"),
+                ElementsAre("Node didn't have enough resource: cpu, requested: 100000, used: 0, capacity: 8000"));
 }
 
 TEST_F(DeviceManagerTest, PluginDownAtAdmission) {
     addPlugin(*node, hca, 1).close();
     settle();
     create(bound(devicePod("p", hca, 1)));
-    EXPECT_EQ(message("p"), "Pod was rejected: Allocate failed due to no healthy devices present; cannot allocate unhealthy devices "
-                            "rdma/hca, which is unexpected");
+    EXPECT_EQ(message("p"),
+              "Pod was rejected: Allocate failed due to no healthy devices present; cannot allocate unhealthy devices "
+              "rdma/hca, which is unexpected");
     pass(301s);
     create(devicePod("late", hca, 1));
     EXPECT_EQ(nodeOf("late"), "");

@@ -75,10 +75,11 @@ void DeviceState::load(DeviceCheckpoint checkpoint) {
 AllocateResponse DeviceState::merged(const std::string& podUid, const std::string& container,
                                      const std::function<void(const std::string&)>& log) const {
     AllocateResponse result;
-    const auto conflict = [&](const std::string& what, const std::string& key, const std::string& kept, const std::string& other) {
+    const auto conflict = [&](const std::string& what, const std::string& key, const std::string& kept,
+                              const std::string& other) {
         if (kept != other && log)
-            log(fmt::format("{} {} is already set to {} and can not be set to {} too (pod {}, container {})", what, key, kept, other,
-                            podUid, container));
+            log(fmt::format("{} {} is already set to {} and can not be set to {} too (pod {}, container {})", what, key, kept,
+                            other, podUid, container));
     };
     for (const auto& entry : entries) {
         if (entry.podUid != podUid || entry.container != container)

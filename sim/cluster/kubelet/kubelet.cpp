@@ -154,7 +154,8 @@ struct Session : std::enable_shared_from_this<Session> {
         store.updateStatus(std::move(object));
         if (ready != wasReady) {
             const std::string reason = ready ? "NodeReady" : "NodeNotReady";
-            store.recordEvent(*node, "Normal", reason, fmt::format("Node {} status is now: {}", options.nodeName, reason), "kubelet");
+            store.recordEvent(*node, "Normal", reason, fmt::format("Node {} status is now: {}", options.nodeName, reason),
+                              "kubelet");
         }
     }
 
@@ -246,7 +247,7 @@ struct Session : std::enable_shared_from_this<Session> {
         AdmissionInputs inputs{worker.pod(), *node, {}, devices.allocatedCounts()};
         for (const auto& [uid, other] : workers)
             if (other.get() != &worker && other->active() && !other->awaitsAdmission())
-                inputs.others.push_back(&other->pod());
+                inputs.others.push_back({other->pod(), other->requests()});
         if (const auto rejection = failedPredicate(inputs))
             return worker.reject(rejection->reason, rejection->message);
         worker.admit();
@@ -346,7 +347,8 @@ std::vector<PodResources> Kubelet::podResources() {
         if (!activeOnly || (worker != session.workers.end() && worker->second->active()))
             result.push_back(session.resourcesOf(*pod));
     }
-    std::sort(result.begin(), result.end(), [](const auto& a, const auto& b) { return std::tie(a.ns, a.name) < std::tie(b.ns, b.name); });
+    std::sort(result.begin(), result.end(),
+              [](const auto& a, const auto& b) { return std::tie(a.ns, a.name) < std::tie(b.ns, b.name); });
     return result;
 }
 

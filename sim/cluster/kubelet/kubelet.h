@@ -28,8 +28,8 @@ struct KubeletOptions {
     TextProfile texts = TextProfile::v1_35;
     bool secondEndpointQuirk = true;
     std::map<std::string, std::string> serviceEnv;
-    std::shared_ptr<PodSource> pods;         // shared by the kubelets of a cluster; own one when null
-    std::function<void(bool)> onAlive;       // kubelet started / stopped, for the node lifecycle controller
+    std::shared_ptr<PodSource> pods;   // shared by the kubelets of a cluster; own one when null
+    std::function<void(bool)> onAlive; // kubelet started / stopped, for the node lifecycle controller
     std::function<void(const std::string&)> log;
 };
 

@@ -21,7 +21,9 @@ protected:
         node = &addNode("n1");
         settle();
     }
-    Json statusOf(const std::string& podName, int index = 0) { return get(podName)["status"]["containerStatuses"][static_cast<std::size_t>(index)]; }
+    Json statusOf(const std::string& podName, int index = 0) {
+        return get(podName)["status"]["containerStatuses"][static_cast<std::size_t>(index)];
+    }
     FakeNodeHost* node = nullptr;
 };
 
@@ -67,8 +69,9 @@ TEST_F(KubeletTest, AllocateThenAddThenStartAndDownTheOtherWay) {
 }
 
 TEST_F(KubeletTest, SandboxFailureIsRetriedWithEvents) {
-    const std::string error = "rpc error: code = Unknown desc = failed to setup network for sandbox \"0a\": plugin type=\"multus\" "
-                              "name=\"multus-cni-network\" failed (add): no IP";
+    const std::string error =
+        "rpc error: code = Unknown desc = failed to setup network for sandbox \"0a\": plugin type=\"multus\" "
+        "name=\"multus-cni-network\" failed (add): no IP";
     node->sandboxErrors = {error, error};
     create(pod("p", {container("c")}));
     EXPECT_EQ(phase("p"), "Pending");
@@ -77,7 +80,8 @@ TEST_F(KubeletTest, SandboxFailureIsRetriedWithEvents) {
     pass(25s);
     EXPECT_EQ(phase("p"), "Running");
     EXPECT_EQ(node->countPrefix("sandbox"), 3);
-    EXPECT_THAT(events("FailedCreatePodSandBox"), ElementsAre("Failed to create pod sandbox: " + error, "Failed to create pod sandbox: " + error));
+    EXPECT_THAT(events("FailedCreatePodSandBox"),
+                ElementsAre("Failed to create pod sandbox: " + error, "Failed to create pod sandbox: " + error));
     EXPECT_THAT(events("SandboxChanged"), Each("Pod sandbox changed, it will be killed and re-created."));
 }
 
@@ -193,8 +197,9 @@ TEST_F(KubeletTest, ReadinessComesFromTheNode) {
 }
 
 TEST_F(KubeletTest, MissingDeviceNodeIsACreateError) {
-    node->scripts["c"].startErrors = {"failed to generate container \"x\" spec: failed to generate spec: lstat /dev/infiniband/uverbs0: no "
-                                      "such file or directory"};
+    node->scripts["c"].startErrors = {
+        "failed to generate container \"x\" spec: failed to generate spec: lstat /dev/infiniband/uverbs0: no "
+        "such file or directory"};
     create(pod("p", {container("c")}));
     EXPECT_EQ(statusOf("p")["state"]["waiting"]["reason"], "CreateContainerError");
     EXPECT_THAT(events("Failed"), ElementsAre(HasSubstr("Error: failed to generate container")));
@@ -205,16 +210,21 @@ TEST_F(KubeletTest, MissingDeviceNodeIsACreateError) {
 
 TEST_F(KubeletTest, ConfigMapVolumeWaitsForTheConfigMap) {
     Json c = container("c");
-    c["volumeMounts"] = Json::array({{{"name", "cfg"}, {"mountPath", "/etc/cfg"}}, {{"name", "cfg"}, {"mountPath", "/etc/one"}, {"subPath", "a"}},
-                                     {{"name", "tmp"}, {"mountPath", "/tmp"}}, {{"name", "host"}, {"mountPath", "/h"}, {"readOnly", true}}});
-    create(pod("p", {c},
-               {{"volumes", Json::array({{{"name", "cfg"}, {"configMap", {{"name", "settings"}}}},
-                                         {{"name", "tmp"}, {"emptyDir", Json::object()}},
-                                         {{"name", "host"}, {"hostPath", {{"path", "/opt/x"}, {"type", "DirectoryOrCreate"}}}}})}}));
+    c["volumeMounts"] = Json::array({{{"name", "cfg"}, {"mountPath", "/etc/cfg"}},
+                                     {{"name", "cfg"}, {"mountPath", "/etc/one"}, {"subPath", "a"}},
+                                     {{"name", "tmp"}, {"mountPath", "/tmp"}},
+                                     {{"name", "host"}, {"mountPath", "/h"}, {"readOnly", true}}});
+    create(
+        pod("p", {c},
+            {{"volumes", Json::array({{{"name", "cfg"}, {"configMap", {{"name", "settings"}}}},
+                                      {{"name", "tmp"}, {"emptyDir", Json::object()}},
+                                      {{"name", "host"}, {"hostPath", {{"path", "/opt/x"}, {"type", "DirectoryOrCreate"}}}}})}}));
     EXPECT_EQ(phase("p"), "Pending");
-    EXPECT_THAT(events("FailedMount"), Contains("MountVolume.SetUp failed for volume \"cfg\" : configmap \"settings\" not found"));
+    EXPECT_THAT(events("FailedMount"),
+                Contains("MountVolume.SetUp failed for volume \"cfg\" : configmap \"settings\" not found"));
     EXPECT_EQ(node->countPrefix("sandbox"), 0);
-    create({{"apiVersion", "v1"}, {"kind", "ConfigMap"}, {"metadata", {{"name", "settings"}}}, {"data", {{"a", "1"}, {"b", "2"}}}});
+    create(
+        {{"apiVersion", "v1"}, {"kind", "ConfigMap"}, {"metadata", {{"name", "settings"}}}, {"data", {{"a", "1"}, {"b", "2"}}}});
     pass(5s);
     ASSERT_EQ(phase("p"), "Running");
     const auto& mounts = node->started.back().mounts;
@@ -229,9 +239,14 @@ TEST_F(KubeletTest, ConfigMapVolumeWaitsForTheConfigMap) {
 TEST_F(KubeletTest, EnvironmentAndDownwardApi) {
     Json c = container("c", {{"cpu", "1500m"}});
     c["command"] = {"sh", "-c", "echo $(NODE) $$(X)"};
-    const auto field = [](const char* name, const char* path) { return Json{{"name", name}, {"valueFrom", {{"fieldRef", {{"fieldPath", path}}}}}}; };
-    c["env"] = Json::array({field("NODE", "spec.nodeName"), field("IP", "status.podIP"), field("HOST", "status.hostIP"),
-                            field("APP", "metadata.labels['app']"), {{"name", "BOTH"}, {"value", "$(APP)-$(UNKNOWN)"}},
+    const auto field = [](const char* name, const char* path) {
+        return Json{{"name", name}, {"valueFrom", {{"fieldRef", {{"fieldPath", path}}}}}};
+    };
+    c["env"] = Json::array({field("NODE", "spec.nodeName"),
+                            field("IP", "status.podIP"),
+                            field("HOST", "status.hostIP"),
+                            field("APP", "metadata.labels['app']"),
+                            {{"name", "BOTH"}, {"value", "$(APP)-$(UNKNOWN)"}},
                             {{"name", "CPUS"}, {"valueFrom", {{"resourceFieldRef", {{"resource", "limits.cpu"}}}}}}});
     c["securityContext"] = {{"privileged", true}, {"capabilities", {{"add", {"IPC_LOCK"}}}}};
     Json p = pod("p", {c});
@@ -277,7 +292,9 @@ TEST_F(KubeletTest, NodeWithoutNetworkRunsOnlyHostNetworkPods) {
 
 TEST_F(KubeletTest, SilentKubeletMakesTheNodeUnknownAndPodsGoAfterFiveMinutes) {
     create(pod("p", {container("c")},
-               {{"tolerations", Json::array({{{"key", "node.kubernetes.io/unreachable"}, {"operator", "Exists"}, {"effect", "NoExecute"},
+               {{"tolerations", Json::array({{{"key", "node.kubernetes.io/unreachable"},
+                                              {"operator", "Exists"},
+                                              {"effect", "NoExecute"},
                                               {"tolerationSeconds", 300}}})}}));
     cluster->kubelet("n1").stop();
     pass(49s);

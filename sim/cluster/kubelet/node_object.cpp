@@ -23,7 +23,8 @@ std::string stableId(const std::string& seed) {
     return id;
 }
 
-void nodeCondition(Json& status, const char* type, bool value, const char* reason, const std::string& message, const std::string& now) {
+void nodeCondition(Json& status, const char* type, bool value, const char* reason, const std::string& message,
+                   const std::string& now) {
     setCondition(status, type, value, reason, message, now);
     for (Json& condition : status["conditions"])
         if (condition["type"] == type && !condition.contains("lastHeartbeatTime"))
@@ -59,8 +60,9 @@ Json nodeStatus(const NodeStatusInputs& in) {
         capacity = Json::object();
     if (!allocatable.is_object())
         allocatable = Json::object();
-    const std::map<std::string, std::string> defaults{
-        {"cpu", "8"}, {"memory", "16Gi"}, {"pods", "110"}, {"ephemeral-storage", "100Gi"}, {"hugepages-1Gi", "0"}, {"hugepages-2Mi", "0"}};
+    const std::map<std::string, std::string> defaults{{"cpu", "8"},           {"memory", "16Gi"},
+                                                      {"pods", "110"},        {"ephemeral-storage", "100Gi"},
+                                                      {"hugepages-1Gi", "0"}, {"hugepages-2Mi", "0"}};
     for (const auto* map : {&defaults, &in.options.capacity})
         for (const auto& [name, quantity] : *map)
             if (map != &defaults || !in.options.capacity.contains(name))
@@ -74,7 +76,8 @@ Json nodeStatus(const NodeStatusInputs& in) {
     status["capacity"] = std::move(capacity);
     status["allocatable"] = std::move(allocatable);
 
-    nodeCondition(status, "MemoryPressure", false, "KubeletHasSufficientMemory", "kubelet has sufficient memory available", in.now);
+    nodeCondition(status, "MemoryPressure", false, "KubeletHasSufficientMemory", "kubelet has sufficient memory available",
+                  in.now);
     nodeCondition(status, "DiskPressure", false, "KubeletHasNoDiskPressure", "kubelet has no disk pressure", in.now);
     nodeCondition(status, "PIDPressure", false, "KubeletHasSufficientPID", "kubelet has sufficient PID available", in.now);
     const bool ready = in.networkProblem.empty();

@@ -170,7 +170,8 @@ Json podStatus(const PodStatusInputs& in) {
         setCondition(status, "Initialized", true, in.terminalPhase == "Succeeded" ? "PodCompleted" : "", "", in.now);
     else
         setCondition(status, "Initialized", incomplete.empty(), incomplete.empty() ? "" : "ContainersNotInitialized",
-                     incomplete.empty() ? "" : fmt::format("containers with incomplete status: [{}]", fmt::join(incomplete, " ")), in.now);
+                     incomplete.empty() ? "" : fmt::format("containers with incomplete status: [{}]", fmt::join(incomplete, " ")),
+                     in.now);
     const bool ready = unready.empty() && in.terminalPhase.empty();
     for (const char* type : {"ContainersReady", "Ready"}) {
         if (ready)

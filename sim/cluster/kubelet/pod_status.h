@@ -21,7 +21,7 @@ struct PodStatusInputs {
     const std::vector<std::string>& hostIps;
     std::string startTime, now;
     bool initialized = false;
-    std::string terminalPhase; // "Succeeded", "Failed" or empty
+    std::string terminalPhase;                           // "Succeeded", "Failed" or empty
     const std::map<std::string, WaitingReason>& waiting; // of containers that are not running, where it is not the default
 };
 

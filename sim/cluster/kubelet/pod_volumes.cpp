@@ -171,8 +171,10 @@ std::optional<std::string> fieldValue(const Json& pod, const std::string& path) 
     if (path == "metadata.labels" || path == "metadata.annotations")
         return mapLines(at(pod, {"metadata", std::string_view(path).substr(9)}));
     for (const char* section : {"labels", "annotations"})
-        if (const std::string prefix = std::string("metadata.") + section + "['"; path.starts_with(prefix) && path.ends_with("']"))
-            return stringAt(pod, {"metadata", section, std::string_view(path).substr(prefix.size(), path.size() - prefix.size() - 2)});
+        if (const std::string prefix = std::string("metadata.") + section + "['";
+            path.starts_with(prefix) && path.ends_with("']"))
+            return stringAt(pod,
+                            {"metadata", section, std::string_view(path).substr(prefix.size(), path.size() - prefix.size() - 2)});
     for (const char* field : {"nodeName", "serviceAccountName"})
         if (path == std::string("spec.") + field)
             return stringAt(pod, {"spec", field});

@@ -317,8 +317,15 @@ void PodWorker::prepareStart(const Json& container) {
             if (!prepared)
                 throw ConfigError(prepared.error);
             Json pod = *self->pod_; // status.podIP and hostIP may not have come back from the store yet
-            pod["status"] = podStatus({*self->pod_, self->record(), sandbox.ips, self->context_.options.addresses, self->startTime_,
-                                       self->context_.store.timestamp(), self->initialized_, {}, self->waiting_});
+            pod["status"] = podStatus({*self->pod_,
+                                       self->record(),
+                                       sandbox.ips,
+                                       self->context_.options.addresses,
+                                       self->startTime_,
+                                       self->context_.store.timestamp(),
+                                       self->initialized_,
+                                       {},
+                                       self->waiting_});
             const AllocateResponse devices = self->context_.devices.runOptions(self->uid_, id);
             const ObjectPtr node = self->context_.store.find("Node", {}, self->context_.options.nodeName);
             ContainerConfig config =
@@ -416,8 +423,8 @@ void PodWorker::writeStatus() {
     const ObjectPtr now = context_.store.find("Pod", namespaceOf(*pod_), nameOf(*pod_));
     if (!now || uidOf(*now) != uid_)
         return;
-    Json status = podStatus({*now, record(), podIps_, context_.options.addresses, startTime_, context_.store.timestamp(), initialized_,
-                             terminalPhase_, waiting_});
+    Json status = podStatus({*now, record(), podIps_, context_.options.addresses, startTime_, context_.store.timestamp(),
+                             initialized_, terminalPhase_, waiting_});
     if (status == at(*now, {"status"}))
         return;
     Json object{{"apiVersion", "v1"}, {"kind", "Pod"}, {"metadata", at(*now, {"metadata"})}};

@@ -24,8 +24,8 @@ struct PodWorkerContext {
     PodRuntime& runtime;
     DeviceManager& devices;
     const KubeletOptions& options;
-    std::function<std::string()> networkProblem;            // empty: the network is ready
-    std::function<void(const std::string& uid)> finished;   // the pod is gone from this node
+    std::function<std::string()> networkProblem;          // empty: the network is ready
+    std::function<void(const std::string& uid)> finished; // the pod is gone from this node
     std::function<void(const Json&, const std::string& type, const std::string& reason, const std::string& message)> event;
 };
 
@@ -82,7 +82,9 @@ private:
     const PodRecord& record() const;
     const ContainerRecord& record(const std::string& container) const;
     const Json& containers(bool init) const;
-    void event(const char* type, const std::string& reason, const std::string& message) { context_.event(*pod_, type, reason, message); }
+    void event(const char* type, const std::string& reason, const std::string& message) {
+        context_.event(*pod_, type, reason, message);
+    }
 
     PodWorkerContext& context_;
     ObjectPtr pod_;

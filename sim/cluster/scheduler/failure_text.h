@@ -10,11 +10,11 @@
 namespace rdmalab::cluster {
 
 struct SchedulingFailure {
-    std::size_t nodes = 0;                   // in the cluster
+    std::size_t nodes = 0;                      // in the cluster
     std::map<std::string, std::size_t> reasons; // text -> nodes
-    std::size_t resolvable = 0;              // nodes on which removing pods might help
-    std::string preemption;                  // instead of the counted part: "not eligible due to ..."
-    bool preempting = false;                 // victims were found: no preemption part
+    std::size_t resolvable = 0;                 // nodes on which removing pods might help
+    std::string preemption;                     // instead of the counted part: "not eligible due to ..."
+    bool preempting = false;                    // victims were found: no preemption part
 };
 
 std::string failureText(const SchedulingFailure& failure, TextProfile profile);

@@ -96,7 +96,8 @@ bool Requirement::matches(const Labels& labels) const {
     if (op == "In")
         return listed;
     if ((op == "Gt" || op == "Lt") && present && values.size() == 1) {
-        const long long have = std::strtoll(found->second.c_str(), nullptr, 10), limit = std::strtoll(values[0].c_str(), nullptr, 10);
+        const long long have = std::strtoll(found->second.c_str(), nullptr, 10),
+                        limit = std::strtoll(values[0].c_str(), nullptr, 10);
         return op == "Gt" ? have > limit : have < limit;
     }
     return false;
@@ -148,15 +149,6 @@ std::vector<PreferredTerm> preferredNodesOf(const Json& podSpec) {
         for (const Json& item : list)
             result.push_back({static_cast<int>(intAt(item, {"weight"})), nodeTermOf(at(item, {"preference"}))});
     return result;
-}
-
-bool selectorMatches(const Json& selector, const Labels& labels) {
-    if (!selector.is_object())
-        return false;
-    if (!containsAll(labels, stringMap(at(selector, {"matchLabels"}))))
-        return false;
-    const auto requirements = requirementsOf(at(selector, {"matchExpressions"}));
-    return std::all_of(requirements.begin(), requirements.end(), [&](const auto& r) { return r.matches(labels); });
 }
 
 } // namespace rdmalab::cluster

@@ -58,7 +58,4 @@ struct PreferredTerm {
 };
 std::vector<PreferredTerm> preferredNodesOf(const nlohmann::json& podSpec);
 
-// A LabelSelector (matchLabels, matchExpressions). Null matches nothing, an empty one everything.
-bool selectorMatches(const nlohmann::json& selector, const Labels& labels);
-
 } // namespace rdmalab::cluster

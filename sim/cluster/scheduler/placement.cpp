@@ -121,9 +121,9 @@ bool Placement::setNode(const Json& object) {
     Labels labels = labelsOf(object);
     std::vector<Taint> taints = taintsOf(object);
     const bool unschedulable = boolAt(object, {"spec", "unschedulable"});
-    const auto sameTaints = std::equal(taints.begin(), taints.end(), to.taints.begin(), to.taints.end(), [](const auto& a, const auto& b) {
-        return a.key == b.key && a.value == b.value && a.effect == b.effect;
-    });
+    const auto sameTaints =
+        std::equal(taints.begin(), taints.end(), to.taints.begin(), to.taints.end(),
+                   [](const auto& a, const auto& b) { return a.key == b.key && a.value == b.value && a.effect == b.effect; });
     if (to.present && to.allocatable == allocatable && to.allowedPods == pods && to.labels == labels && sameTaints &&
         to.unschedulable == unschedulable)
         return false;
@@ -214,7 +214,8 @@ Verdict Placement::evaluate(const Requirements& wanted, const Node& node) {
         return no("node(s) were unschedulable");
     for (const auto& taint : node.taints)
         if (taint.effect != "PreferNoSchedule" && !isTolerated(taint, wanted.tolerations))
-            return no(texts(profile_).taintNamed ? "node(s) had untolerated taint " + taint.text() : "node(s) had untolerated taint(s)");
+            return no(texts(profile_).taintNamed ? "node(s) had untolerated taint " + taint.text()
+                                                 : "node(s) had untolerated taint(s)");
     if (!wanted.nodes.matches(node.name, node.labels))
         return no("node(s) didn't match Pod's node affinity/selector");
     if (!wanted.ports.empty() && portsCollide(wanted.ports, {node.ports.begin(), node.ports.end()})) {

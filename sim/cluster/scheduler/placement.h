@@ -48,15 +48,13 @@ struct PodClass {
         int score;
         const std::string* name;
         Slot slot;
-        bool operator<(const Rank& other) const {
-            return score != other.score ? score > other.score : *name < *other.name;
-        }
+        bool operator<(const Rank& other) const { return score != other.score ? score > other.score : *name < *other.name; }
     };
     bool built = false;
     std::uint64_t seen = 0; // changes taken into account
     std::vector<Verdict> verdicts;
-    std::set<Rank> feasible;           // best first
-    std::map<int, int> reasonCounts;   // of infeasible nodes
+    std::set<Rank> feasible;         // best first
+    std::map<int, int> reasonCounts; // of infeasible nodes
     std::size_t resolvable = 0;
 };
 

@@ -1,5 +1,6 @@
 #include "sim/cluster/scheduler/pod_affinity.h"
 
+#include "sim/cluster/label_selector.h"
 #include "sim/cluster/object_meta.h"
 
 #include <algorithm>
@@ -15,7 +16,7 @@ const Json& requiredTerms(const Json& pod, const char* kind) {
 }
 
 // Whether `other` is one that a term of `pod` is about.
-bool termCovers(const Json& term, const Json& pod, const Json& other, const Labels& otherLabels) {
+bool termCovers(const Json& term, const Json& pod, const Json& other) {
     const Json& namespaces = at(term, {"namespaces"});
     const bool everywhere = at(term, {"namespaceSelector"}).is_object() && at(term, {"namespaceSelector"}).empty();
     if (namespaces.is_array() && !namespaces.empty()) {
@@ -24,7 +25,7 @@ bool termCovers(const Json& term, const Json& pod, const Json& other, const Labe
     } else if (!everywhere && namespaceOf(pod) != namespaceOf(other)) {
         return false;
     }
-    return selectorMatches(at(term, {"labelSelector"}), otherLabels);
+    return matchesSelector(at(term, {"labelSelector"}), at(other, {"metadata", "labels"}));
 }
 
 const std::string* topologyOf(const Placement::Node& node, const std::string& key) {
@@ -39,11 +40,11 @@ bool PodConstraints::hasAntiAffinity(const Json& pod) {
 }
 
 PodConstraints::PodConstraints(const Json& pod, const Placement& placement, const std::set<std::string>& withAntiAffinity) {
-    const Labels own = labelsOf(pod);
+    const Json& own = at(pod, {"metadata", "labels"});
     for (const auto& uid : withAntiAffinity) {
         const auto& bound = placement.bound().at(uid);
         for (const Json& term : requiredTerms(*bound.pod, "podAntiAffinity"))
-            if (termCovers(term, *bound.pod, pod, own)) {
+            if (termCovers(term, *bound.pod, pod)) {
                 Group group{Group::Kind::existingAntiAffinity, stringAt(term, {"topologyKey"}), {}};
                 if (const auto* value = topologyOf(placement.node(bound.slot), group.topologyKey))
                     group.counts[*value] = 1;
@@ -61,7 +62,7 @@ PodConstraints::PodConstraints(const Json& pod, const Placement& placement, cons
         for (const Json& term : requiredTerms(pod, name)) {
             wanted.push_back({groups_.size(), &term, false});
             groups_.push_back({kind, stringAt(term, {"topologyKey"}), {}});
-            groups_.back().selfMatch = termCovers(term, pod, pod, own);
+            groups_.back().selfMatch = termCovers(term, pod, pod);
         }
     if (const Json& spread = at(pod, {"spec", "topologySpreadConstraints"}); spread.is_array())
         for (const Json& constraint : spread)
@@ -69,7 +70,7 @@ PodConstraints::PodConstraints(const Json& pod, const Placement& placement, cons
                 wanted.push_back({groups_.size(), &constraint, true});
                 Group group{Group::Kind::spread, stringAt(constraint, {"topologyKey"}), {}};
                 group.maxSkew = static_cast<int>(intAt(constraint, {"maxSkew"}, 1));
-                group.selfMatch = selectorMatches(at(constraint, {"labelSelector"}), own);
+                group.selfMatch = matchesSelector(at(constraint, {"labelSelector"}), own);
                 groups_.push_back(std::move(group));
             }
     if (wanted.empty())
@@ -84,16 +85,16 @@ PodConstraints::PodConstraints(const Json& pod, const Placement& placement, cons
                     groups_[entry.group].counts.emplace(*value, 0);
             }
     for (const auto& [uid, bound] : placement.bound()) {
-        const Labels labels = labelsOf(*bound.pod);
+        const Json& labels = at(*bound.pod, {"metadata", "labels"});
         for (const auto& entry : wanted) {
             Group& group = groups_[entry.group];
             const auto* value = topologyOf(placement.node(bound.slot), group.topologyKey);
             if (!value)
                 continue;
-            if (!entry.spread && termCovers(*entry.term, pod, *bound.pod, labels))
+            if (!entry.spread && termCovers(*entry.term, pod, *bound.pod))
                 ++group.counts[*value];
             if (entry.spread && group.counts.contains(*value) && namespaceOf(pod) == namespaceOf(*bound.pod) &&
-                !isTerminating(*bound.pod) && selectorMatches(at(*entry.term, {"labelSelector"}), labels))
+                !isTerminating(*bound.pod) && matchesSelector(at(*entry.term, {"labelSelector"}), labels))
                 ++group.counts[*value];
         }
     }
@@ -116,10 +117,10 @@ const char* PodConstraints::failure(const Placement::Node& node) const {
             if (now + (group.selfMatch ? 1 : 0) - group.lowest > group.maxSkew)
                 return "node(s) didn't match pod topology spread constraints";
         }
-    for (const auto& [kind, text] : {std::pair{Group::Kind::affinity, "node(s) didn't match pod affinity rules"},
-                                     std::pair{Group::Kind::antiAffinity, "node(s) didn't match pod anti-affinity rules"},
-                                     std::pair{Group::Kind::existingAntiAffinity,
-                                               "node(s) didn't satisfy existing pods anti-affinity rules"}})
+    for (const auto& [kind, text] :
+         {std::pair{Group::Kind::affinity, "node(s) didn't match pod affinity rules"},
+          std::pair{Group::Kind::antiAffinity, "node(s) didn't match pod anti-affinity rules"},
+          std::pair{Group::Kind::existingAntiAffinity, "node(s) didn't satisfy existing pods anti-affinity rules"}})
         for (const Group& group : groups_) {
             if (group.kind != kind)
                 continue;

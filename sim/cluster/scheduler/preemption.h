@@ -1,4 +1,5 @@
-// Which pods have to go so that a more important one fits (spec/kubernetes.md, section 9; PodDisruptionBudgets are not looked at).
+// Which pods have to go so that a more important one fits (spec/kubernetes.md, section 9; PodDisruptionBudgets are not looked
+// at).
 #pragma once
 
 #include "sim/cluster/scheduler/placement.h"

@@ -114,8 +114,9 @@ struct Scheduler::Impl {
         const auto known = waiting.find(uid);
         if (known == waiting.end())
             return enqueue(pod);
-        const bool specChanged = intAt(*known->second.pod, {"metadata", "generation"}) != intAt(*pod, {"metadata", "generation"}) ||
-                                 at(*known->second.pod, {"metadata", "labels"}) != at(*pod, {"metadata", "labels"});
+        const bool specChanged =
+            intAt(*known->second.pod, {"metadata", "generation"}) != intAt(*pod, {"metadata", "generation"}) ||
+            at(*known->second.pod, {"metadata", "labels"}) != at(*pod, {"metadata", "labels"});
         known->second.pod = pod;
         if (!specChanged)
             return;
@@ -178,8 +179,8 @@ struct Scheduler::Impl {
     // Out of the unschedulable ones, at once or when its backoff is over.
     void retry(const std::string& uid) {
         Waiting& entry = waiting.at(uid);
-        const auto backoff = options.timings(
-            doubled(options.timings.schedulerBackoff, options.timings.schedulerBackoffMax, entry.attempts - 1));
+        const auto backoff =
+            options.timings(doubled(options.timings.schedulerBackoff, options.timings.schedulerBackoffMax, entry.attempts - 1));
         const auto remaining = entry.failedAt + backoff - loop.now();
         if (remaining <= clock::Duration::zero())
             return activate(uid);
@@ -288,8 +289,10 @@ struct Scheduler::Impl {
         for (const auto& [reason, count] : podClass.reasonCounts)
             failure.reasons[placement.reasonText(reason)] += static_cast<std::size_t>(count);
         failure.resolvable = podClass.resolvable;
-        for (const auto& rank : podClass.feasible) // removing pods may help against anti-affinity and spread, not against affinity
-            if (std::string_view(constraints.failure(placement.node(rank.slot))).find("pod affinity rules") == std::string_view::npos)
+        for (const auto& rank :
+             podClass.feasible) // removing pods may help against anti-affinity and spread, not against affinity
+            if (std::string_view(constraints.failure(placement.node(rank.slot))).find("pod affinity rules") ==
+                std::string_view::npos)
                 ++failure.resolvable;
         return std::nullopt;
     }
@@ -369,7 +372,8 @@ struct Scheduler::Impl {
         }
     }
 
-    void writeCondition(const Json& pod, const std::string& reason, const std::string& message, const std::string& nominated = {}) {
+    void writeCondition(const Json& pod, const std::string& reason, const std::string& message,
+                        const std::string& nominated = {}) {
         Json status = at(pod, {"status"}).is_object() ? at(pod, {"status"}) : Json::object();
         setCondition(status, "PodScheduled", false, reason, message, store.timestamp());
         if (!status.contains("phase"))

@@ -17,7 +17,9 @@ constexpr const char* hca = "spidernet.io/hca_shared_devices";
 
 class SchedulerTest : public ClusterTest {
 protected:
-    static Json small(const std::string& name, Json spec = Json::object()) { return pod(name, {container("c")}, std::move(spec)); }
+    static Json small(const std::string& name, Json spec = Json::object()) {
+        return pod(name, {container("c")}, std::move(spec));
+    }
     static Json cpuPod(const std::string& name, const std::string& cpu, Json spec = Json::object()) {
         return pod(name, {container("c", {}, {{"cpu", cpu}})}, std::move(spec));
     }
@@ -31,8 +33,9 @@ TEST_F(SchedulerTest, NobodyHasTheResource) {
     addNode("n1");
     addNode("n2");
     create(devicePod("p", hca, 1));
-    const std::string text = "0/2 nodes are available: 2 Insufficient spidernet.io/hca_shared_devices. no new claims to deallocate, "
-                             "preemption: 0/2 nodes are available: 2 Preemption is not helpful for scheduling.";
+    const std::string text =
+        "0/2 nodes are available: 2 Insufficient spidernet.io/hca_shared_devices. no new claims to deallocate, "
+        "preemption: 0/2 nodes are available: 2 Preemption is not helpful for scheduling.";
     EXPECT_EQ(unschedulable("p"), text);
     EXPECT_THAT(events("FailedScheduling"), ElementsAre(text));
     const Json scheduled = condition("p", "PodScheduled");
@@ -47,10 +50,12 @@ TEST_F(SchedulerTest, ProfilesDifferInPreemptionPartAndTaintText) {
                  "Preemption is not helpful for scheduling.."},
         {"1.31", "0/1 nodes are available: 1 node(s) had untolerated taint {gpu: yes}. preemption: 0/1 nodes are available: 1 "
                  "Preemption is not helpful for scheduling."},
-        {"1.34", "0/1 nodes are available: 1 node(s) had untolerated taint {gpu: yes}. no new claims to deallocate, preemption: 0/1 "
-                 "nodes are available: 1 Preemption is not helpful for scheduling."},
-        {"1.35", "0/1 nodes are available: 1 node(s) had untolerated taint(s). no new claims to deallocate, preemption: 0/1 nodes are "
-                 "available: 1 Preemption is not helpful for scheduling."},
+        {"1.34",
+         "0/1 nodes are available: 1 node(s) had untolerated taint {gpu: yes}. no new claims to deallocate, preemption: 0/1 "
+         "nodes are available: 1 Preemption is not helpful for scheduling."},
+        {"1.35",
+         "0/1 nodes are available: 1 node(s) had untolerated taint(s). no new claims to deallocate, preemption: 0/1 nodes are "
+         "available: 1 Preemption is not helpful for scheduling."},
     };
     for (const auto& [profile, text] : expected) {
         useProfile(profile);
@@ -70,11 +75,13 @@ TEST_F(SchedulerTest, PreemptionTextTellsInUseFromImpossible) {
     addPlugin(addNode("n1"), hca, 2);
     create(devicePod("a", hca, 2));
     create(devicePod("b", hca, 2));
-    EXPECT_EQ(unschedulable("b"), "0/1 nodes are available: 1 Insufficient spidernet.io/hca_shared_devices. no new claims to deallocate, "
-                                  "preemption: 0/1 nodes are available: 1 No preemption victims found for incoming pod.");
+    EXPECT_EQ(unschedulable("b"),
+              "0/1 nodes are available: 1 Insufficient spidernet.io/hca_shared_devices. no new claims to deallocate, "
+              "preemption: 0/1 nodes are available: 1 No preemption victims found for incoming pod.");
     create(devicePod("c", hca, 3));
-    EXPECT_EQ(unschedulable("c"), "0/1 nodes are available: 1 Insufficient spidernet.io/hca_shared_devices. no new claims to deallocate, "
-                                  "preemption: 0/1 nodes are available: 1 Preemption is not helpful for scheduling.");
+    EXPECT_EQ(unschedulable("c"),
+              "0/1 nodes are available: 1 Insufficient spidernet.io/hca_shared_devices. no new claims to deallocate, "
+              "preemption: 0/1 nodes are available: 1 Preemption is not helpful for scheduling.");
 }
 
 TEST_F(SchedulerTest, ReasonsAreSortedAsStringsAndTaintsComeFirst) {
@@ -84,14 +91,17 @@ TEST_F(SchedulerTest, ReasonsAreSortedAsStringsAndTaintsComeFirst) {
         addNode("t" + std::to_string(i), {{"cpu", "1"}}, {}, {{{"key", "k"}, {"effect", "NoSchedule"}}}); // short of cpu as well
     settle();
     create(cpuPod("p", "4"));
-    EXPECT_TRUE(unschedulable("p").starts_with("0/12 nodes are available: 10 Insufficient cpu, 2 node(s) had untolerated taint(s).")) << unschedulable("p");
+    EXPECT_TRUE(
+        unschedulable("p").starts_with("0/12 nodes are available: 10 Insufficient cpu, 2 node(s) had untolerated taint(s)."))
+        << unschedulable("p");
 }
 
 TEST_F(SchedulerTest, OneNodeMayGiveSeveralReasons) {
     addNode("n1", {{"cpu", "1"}, {"memory", "1Gi"}, {"pods", "0"}});
     settle();
     create(pod("p", {container("c", {}, {{"cpu", "4"}, {"memory", "8Gi"}})}));
-    EXPECT_TRUE(unschedulable("p").starts_with("0/1 nodes are available: 1 Insufficient cpu, 1 Insufficient memory, 1 Too many pods."));
+    EXPECT_TRUE(
+        unschedulable("p").starts_with("0/1 nodes are available: 1 Insufficient cpu, 1 Insufficient memory, 1 Too many pods."));
 }
 
 TEST_F(SchedulerTest, EmptierNodeWinsThenTheLowestName) {
@@ -104,8 +114,9 @@ TEST_F(SchedulerTest, EmptierNodeWinsThenTheLowestName) {
     EXPECT_EQ(nodeOf("p2"), "n2");
     create(cpuPod("p3", "1"));
     EXPECT_EQ(nodeOf("p3"), "n1");
-    EXPECT_THAT(events("Scheduled"), ElementsAre("Successfully assigned default/p1 to n1", "Successfully assigned default/p2 to n2",
-                                                 "Successfully assigned default/p3 to n1"));
+    EXPECT_THAT(events("Scheduled"),
+                ElementsAre("Successfully assigned default/p1 to n1", "Successfully assigned default/p2 to n2",
+                            "Successfully assigned default/p3 to n1"));
 }
 
 TEST_F(SchedulerTest, ExtendedResourcesDoNotCountInTheScore) {
@@ -127,7 +138,8 @@ TEST_F(SchedulerTest, SelectorAffinityAndPorts) {
     create(small("sel", {{"nodeSelector", {{"rack", "2"}}}}));
     EXPECT_EQ(nodeOf("sel"), "n2");
     create(small("none", {{"nodeSelector", {{"rack", "3"}}}}));
-    EXPECT_TRUE(unschedulable("none").starts_with("0/2 nodes are available: 2 node(s) didn't match Pod's node affinity/selector."));
+    EXPECT_TRUE(
+        unschedulable("none").starts_with("0/2 nodes are available: 2 node(s) didn't match Pod's node affinity/selector."));
     const auto withPort = [&](const std::string& name) {
         Json p = small(name, {{"nodeSelector", {{"rack", "1"}}}});
         p["spec"]["containers"][0]["ports"] = Json::array({{{"containerPort", 80}, {"hostPort", 80}}});
@@ -136,8 +148,9 @@ TEST_F(SchedulerTest, SelectorAffinityAndPorts) {
     create(withPort("a"));
     create(withPort("b"));
     EXPECT_EQ(nodeOf("a"), "n1");
-    EXPECT_TRUE(unschedulable("b").starts_with("0/2 nodes are available: 1 node(s) didn't have free ports for the requested pod ports, 1 "
-                                               "node(s) didn't match Pod's node affinity/selector."));
+    EXPECT_TRUE(
+        unschedulable("b").starts_with("0/2 nodes are available: 1 node(s) didn't have free ports for the requested pod ports, 1 "
+                                       "node(s) didn't match Pod's node affinity/selector."));
 }
 
 TEST_F(SchedulerTest, CordonedNode) {
@@ -181,15 +194,16 @@ TEST_F(SchedulerTest, AntiAffinitySpreadsAndSaysWhyNot) {
     const auto spread = [&](const std::string& name) {
         Json p = small(name);
         p["metadata"]["labels"] = {{"app", "x"}};
-        p["spec"]["affinity"]["podAntiAffinity"]["requiredDuringSchedulingIgnoredDuringExecution"] = Json::array(
-            {{{"labelSelector", {{"matchLabels", {{"app", "x"}}}}}, {"topologyKey", "kubernetes.io/hostname"}}});
+        p["spec"]["affinity"]["podAntiAffinity"]["requiredDuringSchedulingIgnoredDuringExecution"] =
+            Json::array({{{"labelSelector", {{"matchLabels", {{"app", "x"}}}}}, {"topologyKey", "kubernetes.io/hostname"}}});
         return p;
     };
     create(spread("a"));
     create(spread("b"));
     EXPECT_NE(nodeOf("a"), nodeOf("b"));
     create(spread("c"));
-    EXPECT_TRUE(unschedulable("c").starts_with("0/2 nodes are available: 2 node(s) didn't match pod anti-affinity rules.")) << unschedulable("c");
+    EXPECT_TRUE(unschedulable("c").starts_with("0/2 nodes are available: 2 node(s) didn't match pod anti-affinity rules."))
+        << unschedulable("c");
     remove("a");
     pass(2s);
     EXPECT_EQ(nodeOf("c"), "n1");

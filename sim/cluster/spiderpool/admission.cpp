@@ -29,7 +29,9 @@ std::string lower(std::string text) {
     return text;
 }
 
-std::string webhookName(const std::string& kind) { return lower(kind) + ".spiderpool.spidernet.io"; }
+std::string webhookName(const std::string& kind) {
+    return lower(kind) + ".spiderpool.spidernet.io";
+}
 
 plugin::KubeError invalidObject(const std::string& kind, const Json& object, const std::vector<FieldError>& errors) {
     return invalid(std::string(spiderpoolApiVersion), kind, nameOf(object), errors);
@@ -85,9 +87,9 @@ public:
         if (errors.empty())
             return;
         // Since v1.0 an object that exists is told apart from a bad one.
-        const bool exists = options_->profile != SpiderpoolProfile::v0_8 && std::any_of(errors.begin(), errors.end(), [](auto& error) {
-                                return error.text.find("AlreadyExists") != std::string::npos;
-                            });
+        const bool exists = options_->profile != SpiderpoolProfile::v0_8 &&
+                            std::any_of(errors.begin(), errors.end(),
+                                        [](auto& error) { return error.text.find("AlreadyExists") != std::string::npos; });
         if (exists)
             throw webhookDenied(webhookName(kind_), 409, "AlreadyExists",
                                 fmt::format("{}.spiderpool.spidernet.io \"{}\" already exists", kind_, nameOf(request.object)));
@@ -101,8 +103,8 @@ private:
             return false;
         if (!hasFinalizer(object, spiderpoolFinalizer))
             return true;
-        const std::string_view word = kind_ == "SpiderIPPool"   ? "IPPool"
-                                      : kind_ == "SpiderSubnet" ? "Subnet"
+        const std::string_view word = kind_ == "SpiderIPPool"       ? "IPPool"
+                                      : kind_ == "SpiderSubnet"     ? "Subnet"
                                       : kind_ == "SpiderReservedIP" ? "ReservedIP"
                                                                     : "Coordinator";
         throw webhookDenied(webhookName(kind_), 403, "Forbidden", fmt::format("forbidden: cannot update a terminating {}", word));
@@ -113,21 +115,23 @@ private:
             return;
         const auto count = intAt(object, {"status", "allocatedIPCount"});
         if (kind_ == "SpiderIPPool" && count > 0)
-            throw webhookDenied(webhookName(kind_), 403, "Forbidden",
-                                fmt::format("spiderippools.spiderpool.spidernet.io \"{}\" is forbidden: cannot delete an IPPool with "
-                                            "allocated IPs({})",
-                                            nameOf(object), count));
+            throw webhookDenied(
+                webhookName(kind_), 403, "Forbidden",
+                fmt::format("spiderippools.spiderpool.spidernet.io \"{}\" is forbidden: cannot delete an IPPool with "
+                            "allocated IPs({})",
+                            nameOf(object), count));
     }
 
     void mustServe(const char* verb) const {
         if (!options_->serving || options_->serving())
             return;
         const std::string host = fmt::format("spiderpool-controller.{}.svc", options_->serviceNamespace);
-        throw plugin::KubeError(500, "InternalError",
-                                fmt::format("Internal error occurred: failed calling webhook \"{}\": failed to call webhook: Post "
-                                            "\"https://{}:5722/{}-spiderpool-spidernet-io-v2beta1-{}?timeout=10s\": no endpoints "
-                                            "available for service \"spiderpool-controller\"",
-                                            webhookName(kind_), host, verb, lower(kind_)));
+        throw plugin::KubeError(
+            500, "InternalError",
+            fmt::format("Internal error occurred: failed calling webhook \"{}\": failed to call webhook: Post "
+                        "\"https://{}:5722/{}-spiderpool-spidernet-io-v2beta1-{}?timeout=10s\": no endpoints "
+                        "available for service \"spiderpool-controller\"",
+                        webhookName(kind_), host, verb, lower(kind_)));
     }
 
     const Hooks* hooks_;
@@ -152,7 +156,8 @@ std::shared_ptr<const std::vector<PrunedField>> installSpiderpoolAdmission(Store
         const Schema* schema = spiderpoolSchema(type.kind, shared->profile);
         if (!schema)
             continue;
-        const auto admission = std::make_shared<const KindAdmission>(hooksOf(type.kind), type.kind, *schema, store, shared, pruned);
+        const auto admission =
+            std::make_shared<const KindAdmission>(hooksOf(type.kind), type.kind, *schema, store, shared, pruned);
         store.addMutation(type.kind, [admission](AdmissionRequest& request) { admission->mutate(request); });
         store.addValidation(type.kind, [admission](AdmissionRequest& request) { admission->validate(request); });
     }
@@ -167,7 +172,8 @@ std::vector<AdmissionProblem> validateManifest(const Json& object, SpiderpoolPro
     std::vector<AdmissionProblem> problems;
     Json copy = object;
     for (const std::string& path : schema->prune(copy))
-        problems.push_back({path, fmt::format("unknown field \"{}\" is dropped by Spiderpool {}", path, toString(profile)), true});
+        problems.push_back(
+            {path, fmt::format("unknown field \"{}\" is dropped by Spiderpool {}", path, toString(profile)), true});
     schema->applyDefaults(copy);
     const auto add = [&](const std::vector<FieldError>& errors) {
         for (const FieldError& error : errors)

@@ -10,10 +10,13 @@
 namespace rdmalab::cluster {
 namespace {
 
-std::string yesNo(const Json& values, std::initializer_list<std::string_view> path) { return boolAt(values, path) ? "true" : "false"; }
+std::string yesNo(const Json& values, std::initializer_list<std::string_view> path) {
+    return boolAt(values, path) ? "true" : "false";
+}
 
 Json configMap(const ChartContext& chart, const std::string& name, const std::string& component, Json data) {
-    return {{"apiVersion", "v1"}, {"kind", "ConfigMap"}, {"metadata", chart.metadata(name, component)}, {"data", std::move(data)}};
+    return {
+        {"apiVersion", "v1"}, {"kind", "ConfigMap"}, {"metadata", chart.metadata(name, component)}, {"data", std::move(data)}};
 }
 
 Json spiderpoolConf(const ChartContext& chart) {
@@ -29,35 +32,38 @@ Json spiderpoolConf(const ChartContext& chart) {
         conf += fmt::format("enableSpiderSubnet: {}\nclusterSubnetDefaultFlexibleIPNumber: {}\n", subnets,
                             subnets ? text(at(v, {"ipam", "subnetDefaultFlexibleIPNumber"})) : "0");
     } else {
-        const bool autoPools = boolAt(v, {"ipam", "spiderSubnet", "enable"}) && boolAt(v, {"ipam", "spiderSubnet", "autoPool", "enable"});
+        const bool autoPools =
+            boolAt(v, {"ipam", "spiderSubnet", "enable"}) && boolAt(v, {"ipam", "spiderSubnet", "autoPool", "enable"});
         const Json& inject = v["spiderpoolController"]["podResourceInject"];
         const Json& plugin = v["spiderpoolAgent"]["networkResourcePlugin"];
-        conf += fmt::format(
-            "enableCleanOutdatedEndpoint: {}\nenableSpiderSubnet: {}\nenableAutoPoolForApplication: {}\n"
-            "enableIPConflictDetection: {}\nenableGatewayDetection: {}\nenableValidatingResourcesDeletedWebhook: {}\n"
-            "clusterSubnetDefaultFlexibleIPNumber: {}\ntuneSysctlConfig: {}\n",
-            yesNo(v, {"ipam", "enableCleanOutdatedEndpoint"}), yesNo(v, {"ipam", "spiderSubnet", "enable"}),
-            yesNo(v, {"ipam", "spiderSubnet", "autoPool", "enable"}), yesNo(v, {"ipam", "enableIPConflictDetection"}),
-            yesNo(v, {"ipam", "enableGatewayDetection"}), yesNo(v, {"spiderpoolController", "enableValidatingResourcesDeletedWebhook"}),
-            autoPools ? text(v["ipam"]["spiderSubnet"]["autoPool"]["defaultRedundantIPNumber"]) : "0",
-            yesNo(v, {"spiderpoolAgent", "tuneSysctlConfig"}));
+        conf +=
+            fmt::format("enableCleanOutdatedEndpoint: {}\nenableSpiderSubnet: {}\nenableAutoPoolForApplication: {}\n"
+                        "enableIPConflictDetection: {}\nenableGatewayDetection: {}\nenableValidatingResourcesDeletedWebhook: {}\n"
+                        "clusterSubnetDefaultFlexibleIPNumber: {}\ntuneSysctlConfig: {}\n",
+                        yesNo(v, {"ipam", "enableCleanOutdatedEndpoint"}), yesNo(v, {"ipam", "spiderSubnet", "enable"}),
+                        yesNo(v, {"ipam", "spiderSubnet", "autoPool", "enable"}), yesNo(v, {"ipam", "enableIPConflictDetection"}),
+                        yesNo(v, {"ipam", "enableGatewayDetection"}),
+                        yesNo(v, {"spiderpoolController", "enableValidatingResourcesDeletedWebhook"}),
+                        autoPools ? text(v["ipam"]["spiderSubnet"]["autoPool"]["defaultRedundantIPNumber"]) : "0",
+                        yesNo(v, {"spiderpoolAgent", "tuneSysctlConfig"}));
         conf += fmt::format("podResourceInject:\n  enabled: {}\n  namespacesExclude: {}\n  namespacesInclude: {}\n",
                             yesNo(inject, {"enabled"}), inject["namespacesExclude"].dump(), inject["namespacesInclude"].dump());
         // JSON is YAML: the rules go in as they are.
-        conf += fmt::format("agent:\n  networkResourcePlugin:\n    enabled: {}\n    kubeletRootDir: {}\n    devicePluginAffinity:\n"
-                            "      nodeSelector: {}\n    resourceAdvertisement:\n      subENI:\n        rules: {}\n"
-                            "      masterNIC:\n        rules: {}\n",
-                            yesNo(plugin, {"enabled"}), plugin["kubeletRootDir"].dump(),
-                            plugin["devicePluginAffinity"]["nodeSelector"].dump(), plugin["resourceAdvertisement"]["subENI"]["rules"].dump(),
-                            plugin["resourceAdvertisement"]["masterNIC"]["rules"].dump());
+        conf += fmt::format(
+            "agent:\n  networkResourcePlugin:\n    enabled: {}\n    kubeletRootDir: {}\n    devicePluginAffinity:\n"
+            "      nodeSelector: {}\n    resourceAdvertisement:\n      subENI:\n        rules: {}\n"
+            "      masterNIC:\n        rules: {}\n",
+            yesNo(plugin, {"enabled"}), plugin["kubeletRootDir"].dump(), plugin["devicePluginAffinity"]["nodeSelector"].dump(),
+            plugin["resourceAdvertisement"]["subENI"]["rules"].dump(),
+            plugin["resourceAdvertisement"]["masterNIC"]["rules"].dump());
         data["clusterNetwork"] = stringAt(v, {"multus", "multusCNI", "defaultCniCRName"});
     }
     data["conf.yml"] = conf;
     return configMap(chart, text(v["global"]["configName"]), text(v["spiderpoolController"]["name"]), std::move(data));
 }
 
-nlohmann::ordered_json multusConf(const std::string& clusterNetwork, const std::string& multusNamespace, const std::string& logLevel,
-                                  const std::string& logFile) {
+nlohmann::ordered_json multusConf(const std::string& clusterNetwork, const std::string& multusNamespace,
+                                  const std::string& logLevel, const std::string& logFile) {
     return {{"cniVersion", "0.3.1"},
             {"name", "multus-cni-network"},
             {"type", "multus"},
@@ -79,7 +85,8 @@ std::string multusEntrypoint() {
            "if [ -z \"$network\" ]; then\n"
            "  file=$(ls $dir | grep -v -i multus | grep -E '\\.(conf|conflist|json)$' | head -n 1)\n"
            "  if [ -z \"$file\" ]; then\n"
-           "    echo \"No default cni file found in $dir, please install your default cni in the cluster first\"\n    exit 1\n  fi\n"
+           "    echo \"No default cni file found in $dir, please install your default cni in the cluster first\"\n    exit 1\n  "
+           "fi\n"
            "  network=$(jq -r .name \"$dir/$file\")\nfi\ncat > /tmp/00-multus.conf <<EOF\n" +
            multusConf("$network", "$MULTUS_NAMESPACE", "debug", "/var/log/multus.log").dump(2) +
            "\nEOF\ncp /tmp/00-multus.conf $dir/00-multus.conf\nexec sleep infinity\n";
@@ -129,10 +136,11 @@ std::vector<Json> sharedDevicePlugin(const ChartContext& chart) {
                  {"tolerations", plugin["tolerations"]},
                  {"priorityClassName", "system-node-critical"},
                  {"containers", Json::array({std::move(c)})},
-                 {"volumes", Json::array({hostPathVolume("device-plugin", "/var/lib/kubelet/device-plugins", false),
-                                          hostPathVolume("plugins-registry", "/var/lib/kubelet/plugins_registry", false),
-                                          configMapVolume("config", name, Json::array({{{"key", "config.json"}, {"path", "config.json"}}})),
-                                          hostPathVolume("devs", "/dev/", false)})}};
+                 {"volumes",
+                  Json::array({hostPathVolume("device-plugin", "/var/lib/kubelet/device-plugins", false),
+                               hostPathVolume("plugins-registry", "/var/lib/kubelet/plugins_registry", false),
+                               configMapVolume("config", name, Json::array({{{"key", "config.json"}, {"path", "config.json"}}})),
+                               hostPathVolume("devs", "/dev/", false)})}};
     Json meta = {{"labels", std::move(podLabels)}};
     if (!plugin["podAnnotations"].empty())
         meta["annotations"] = plugin["podAnnotations"];
@@ -154,10 +162,9 @@ Json controllerService(const ChartContext& chart) {
             {"metadata", chart.metadata(name, name)},
             {"spec",
              {{"type", controller["service"]["type"]},
-              {"ports", Json::array({{{"name", "webhook"},
-                                      {"port", controller["webhookPort"]},
-                                      {"targetPort", "webhook"},
-                                      {"protocol", "TCP"}}})},
+              {"ports",
+               Json::array(
+                   {{{"name", "webhook"}, {"port", controller["webhookPort"]}, {"targetPort", "webhook"}, {"protocol", "TCP"}}})},
               {"selector", chart.selectorLabels(name)}}}};
 }
 

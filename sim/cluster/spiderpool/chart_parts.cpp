@@ -40,7 +40,9 @@ Json ChartContext::metadata(const std::string& name, const std::string& componen
 }
 
 Json ChartContext::container(const std::string& name, const Json& imageValues) const {
-    return {{"name", name}, {"image", image(imageValues)}, {"imagePullPolicy", stringAt(imageValues, {"pullPolicy"}, "IfNotPresent")}};
+    return {{"name", name},
+            {"image", image(imageValues)},
+            {"imagePullPolicy", stringAt(imageValues, {"pullPolicy"}, "IfNotPresent")}};
 }
 
 void ChartContext::addProbes(Json& container, const Json& component, int readinessDelay) const {
@@ -69,7 +71,9 @@ std::string text(const Json& value) {
     return value.is_null() ? std::string() : value.is_string() ? value.get<std::string>() : value.dump();
 }
 
-Json env(const std::string& name, const Json& value) { return {{"name", name}, {"value", text(value)}}; }
+Json env(const std::string& name, const Json& value) {
+    return {{"name", name}, {"value", text(value)}};
+}
 
 Json envFromField(const std::string& name, const std::string& fieldPath) {
     return {{"name", name}, {"valueFrom", {{"fieldRef", {{"fieldPath", fieldPath}}}}}};

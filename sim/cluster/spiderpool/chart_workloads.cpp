@@ -9,13 +9,16 @@ namespace {
 const Json cniBin = {{"name", "cni-bin-path"}, {"mountPath", "/host/opt/cni/bin"}};
 const Json privileged = {{"privileged", true}};
 
-bool flag(const ChartContext& chart, const char* key) { return boolAt(chart.values(), {"plugins", key}); }
+bool flag(const ChartContext& chart, const char* key) {
+    return boolAt(chart.values(), {"plugins", key});
+}
 
 Json pluginInstaller(const ChartContext& chart) {
     Json c = chart.container("install-plugins", chart.values()["plugins"]["image"]);
     const Json& plugins = chart.values()["plugins"];
-    c["env"] = Json::array({env("INSTALL_CNI_PLUGINS", plugins["installCNI"]), env("INSTALL_OVS_PLUGIN", at(plugins, {"installOvsCNI"})),
-                            env("INSTALL_RDMA_PLUGIN", at(plugins, {"installRdmaCNI"}))});
+    c["env"] =
+        Json::array({env("INSTALL_CNI_PLUGINS", plugins["installCNI"]), env("INSTALL_OVS_PLUGIN", at(plugins, {"installOvsCNI"})),
+                     env("INSTALL_RDMA_PLUGIN", at(plugins, {"installRdmaCNI"}))});
     if (!chart.old())
         appendAll(c["env"], Json::array({env("INSTALL_SRIOV_PLUGIN", at(plugins, {"installSriovCNI"})),
                                          env("INSTALL_IB_SRIOV_PLUGIN", at(plugins, {"installibSriovCNI"})),
@@ -99,7 +102,8 @@ Json agentContainer(const ChartContext& chart) {
         c["securityContext"] = security;
     Json mounts = Json::array();
     if (!chart.old())
-        for (const auto& [volume, path] : {std::pair{"host-netns", "/var/run/netns"}, {"host-docker-netns", "/var/run/docker/netns"}}) {
+        for (const auto& [volume, path] :
+             {std::pair{"host-netns", "/var/run/netns"}, {"host-docker-netns", "/var/run/docker/netns"}}) {
             mounts.push_back(mount(volume, path));
             mounts.back()["mountPropagation"] = "Bidirectional";
         }
@@ -136,8 +140,8 @@ Json agentVolumes(const ChartContext& chart) {
         volumes.push_back(hostPathVolume("cni", "/etc/cni/net.d", false));
         // v1.x also lists multus-cfg, a ConfigMap that no longer exists and that no container mounts.
         if (chart.old())
-            volumes.push_back(
-                configMapVolume("multus-cfg", text(multus["name"]), Json::array({{{"key", "cni-conf.json"}, {"path", "00-multus.conf"}}})));
+            volumes.push_back(configMapVolume("multus-cfg", text(multus["name"]),
+                                              Json::array({{{"key", "cni-conf.json"}, {"path", "00-multus.conf"}}})));
         else
             volumes.push_back(configMapVolume("multus-entrypoint", text(multus["name"]) + "-entrypoint",
                                               Json::array({{{"key", "entrypoint.sh"}, {"path", "entrypoint.sh"}}}), 0777));
@@ -175,26 +179,29 @@ Json podTemplate(const ChartContext& chart, const Json& component, Json spec) {
 Json linuxOnly() {
     Json terms = Json::array();
     for (const char* key : {"kubernetes.io/os", "beta.kubernetes.io/os"}) // the second for Kubernetes 1.12 and 1.13
-        terms.push_back({{"matchExpressions", Json::array({{{"key", key}, {"operator", "In"}, {"values", Json::array({"linux"})}}})}});
+        terms.push_back(
+            {{"matchExpressions", Json::array({{{"key", key}, {"operator", "In"}, {"values", Json::array({"linux"})}}})}});
     return {{"nodeAffinity", {{"requiredDuringSchedulingIgnoredDuringExecution", {{"nodeSelectorTerms", std::move(terms)}}}}}};
 }
 
 Json controllerEnv(const ChartContext& chart) {
     const Json& controller = chart.component("spiderpoolController");
     const Json& gc = chart.values()["ipam"]["gc"];
-    Json list = Json::array({env("SPIDERPOOL_LOG_LEVEL", controller["debug"]["logLevel"]),
-                             env("SPIDERPOOL_ENABLED_METRIC", controller["prometheus"]["enabled"]),
-                             env("SPIDERPOOL_ENABLED_DEBUG_METRIC", controller["prometheus"]["enabledDebugMetric"]),
-                             env("SPIDERPOOL_METRIC_HTTP_PORT", controller["prometheus"]["port"]),
-                             env("SPIDERPOOL_GOPS_LISTEN_PORT", controller["debug"]["gopsPort"]),
-                             env("SPIDERPOOL_WEBHOOK_PORT", controller["webhookPort"]),
-                             env("SPIDERPOOL_HEALTH_PORT", controller["httpPort"]), env("SPIDERPOOL_GC_IP_ENABLED", gc["enabled"])});
+    Json list =
+        Json::array({env("SPIDERPOOL_LOG_LEVEL", controller["debug"]["logLevel"]),
+                     env("SPIDERPOOL_ENABLED_METRIC", controller["prometheus"]["enabled"]),
+                     env("SPIDERPOOL_ENABLED_DEBUG_METRIC", controller["prometheus"]["enabledDebugMetric"]),
+                     env("SPIDERPOOL_METRIC_HTTP_PORT", controller["prometheus"]["port"]),
+                     env("SPIDERPOOL_GOPS_LISTEN_PORT", controller["debug"]["gopsPort"]),
+                     env("SPIDERPOOL_WEBHOOK_PORT", controller["webhookPort"]),
+                     env("SPIDERPOOL_HEALTH_PORT", controller["httpPort"]), env("SPIDERPOOL_GC_IP_ENABLED", gc["enabled"])});
     if (chart.old()) {
         list.push_back(env("SPIDERPOOL_GC_TERMINATING_POD_IP_ENABLED", at(gc, {"GcDeletingTimeOutPod", "enabled"})));
         list.push_back(env("SPIDERPOOL_GC_ADDITIONAL_GRACE_DELAY", at(gc, {"GcDeletingTimeOutPod", "delay"})));
     } else {
         const Json& stateless = at(gc, {"statelessPod"});
-        list.push_back(env("SPIDERPOOL_GC_STATELESS_TERMINATING_POD_ON_READY_NODE_ENABLED", at(stateless, {"zombieOnReadyNode"})));
+        list.push_back(
+            env("SPIDERPOOL_GC_STATELESS_TERMINATING_POD_ON_READY_NODE_ENABLED", at(stateless, {"zombieOnReadyNode"})));
         list.push_back(
             env("SPIDERPOOL_GC_STATELESS_TERMINATING_POD_ON_NOT_READY_NODE_ENABLED", at(stateless, {"zombieOnNotReadyNode"})));
         list.push_back(env("SPIDERPOOL_GC_ENABLE_STATELESS_RUNNING_POD_ON_EMPTY_POD_STATUS_IPS",
@@ -320,21 +327,22 @@ Json controllerDeployment(const ChartContext& chart) {
     if (!controller["resources"].empty())
         c["resources"] = controller["resources"];
     c["env"] = controllerEnv(chart);
-    c["volumeMounts"] = Json::array({mount("config-path", "/tmp/spiderpool/config-map", true),
-                                     mount("cni-conf-dir", text(global["cniConfHostPath"]), true), mount("tls", "/etc/tls", true)});
+    c["volumeMounts"] =
+        Json::array({mount("config-path", "/tmp/spiderpool/config-map", true),
+                     mount("cni-conf-dir", text(global["cniConfHostPath"]), true), mount("tls", "/etc/tls", true)});
     appendAll(c["volumeMounts"], controller["extraVolumeMounts"]);
     Json spec = podSpec(chart, controller, boolAt(controller, {"hostnetwork"}));
     if (!spec.contains("affinity"))
-        spec["affinity"]["podAntiAffinity"]["preferredDuringSchedulingIgnoredDuringExecution"] =
-            Json::array({{{"weight", 100},
-                          {"podAffinityTerm",
-                           {{"topologyKey", "kubernetes.io/hostname"},
-                            {"labelSelector", {{"matchLabels", chart.selectorLabels(name)}}}}}}});
+        spec["affinity"]["podAntiAffinity"]["preferredDuringSchedulingIgnoredDuringExecution"] = Json::array(
+            {{{"weight", 100},
+              {"podAffinityTerm",
+               {{"topologyKey", "kubernetes.io/hostname"}, {"labelSelector", {{"matchLabels", chart.selectorLabels(name)}}}}}}});
     spec["restartPolicy"] = "Always";
     spec["containers"] = Json::array({std::move(c)});
     const std::string secret = stringAt(controller, {"tls", "secretName"});
     spec["volumes"] = Json::array(
-        {configMapVolume("config-path", text(global["configName"])), hostPathVolume("cni-conf-dir", text(global["cniConfHostPath"])),
+        {configMapVolume("config-path", text(global["configName"])),
+         hostPathVolume("cni-conf-dir", text(global["cniConfHostPath"])),
          {{"name", "tls"},
           {"projected",
            {{"defaultMode", 0400},
@@ -360,12 +368,9 @@ Json initWorkload(const ChartContext& chart) {
     if (!init["extraArgs"].empty())
         c["args"] = init["extraArgs"];
     if (chart.old()) {
-        c["readinessProbe"] = {{"exec", {{"command", {"cat", "/etc/spiderpool/ready"}}}},
-                               {"initialDelaySeconds", 15},
-                               {"periodSeconds", init["readinessProbe"]["periodSeconds"]},
-                               {"successThreshold", 1},
-                               {"failureThreshold", init["readinessProbe"]["failureThreshold"]},
-                               {"timeoutSeconds", 1}};
+        c["readinessProbe"] = {{"exec", {{"command", {"cat", "/etc/spiderpool/ready"}}}},        {"initialDelaySeconds", 15},
+                               {"periodSeconds", init["readinessProbe"]["periodSeconds"]},       {"successThreshold", 1},
+                               {"failureThreshold", init["readinessProbe"]["failureThreshold"]}, {"timeoutSeconds", 1}};
         c["resources"] = init["resources"];
     }
     c["env"] = initEnv(chart);

@@ -42,7 +42,8 @@ Errors macPrefixRule(const std::string& prefix, bool old) {
 Errors policyRouteRules(const Json& routes) {
     std::size_t i = 0;
     for (const Json& route : routes) {
-        const std::string field = fmt::format("spec.policyRoutes[{}]", i++), dst = stringAt(route, {"dst"}), gw = stringAt(route, {"gw"});
+        const std::string field = fmt::format("spec.policyRoutes[{}]", i++), dst = stringAt(route, {"dst"}),
+                          gw = stringAt(route, {"gw"});
         const auto prefix = Cidr::parse(asPrefix(dst));
         if (!prefix)
             return {FieldError::invalid(field + ".dst", Json(dst).dump(), "invalid CIDR address: " + dst)};

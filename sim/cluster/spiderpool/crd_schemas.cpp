@@ -6,16 +6,27 @@ namespace {
 using S = Schema;
 using Properties = std::map<std::string, S>;
 
-S strings() { return S::array(S::string()); }
-S vlanId() { return S::integer().between(0, 4094); }
-S routes() { return S::array(S::object({{"dst", S::string()}, {"gw", S::string()}}, {"dst", "gw"})); }
-S ipVersion() { return S::integer().oneOf({4, 6}); }
-S count() { return S::integer().between(0); }
+S strings() {
+    return S::array(S::string());
+}
+S vlanId() {
+    return S::integer().between(0, 4094);
+}
+S routes() {
+    return S::array(S::object({{"dst", S::string()}, {"gw", S::string()}}, {"dst", "gw"}));
+}
+S ipVersion() {
+    return S::integer().oneOf({4, 6});
+}
+S count() {
+    return S::integer().between(0);
+}
 
 S labelSelector() {
-    return S::object({{"matchLabels", S::mapOf(S::string())},
-                      {"matchExpressions", S::array(S::object({{"key", S::string()}, {"operator", S::string()}, {"values", strings()}},
-                                                              {"key", "operator"}))}});
+    return S::object(
+        {{"matchLabels", S::mapOf(S::string())},
+         {"matchExpressions",
+          S::array(S::object({{"key", S::string()}, {"operator", S::string()}, {"values", strings()}}, {"key", "operator"}))}});
 }
 
 S wholeObject(Properties properties) {
@@ -42,8 +53,9 @@ S ipPool(bool old) {
                        {"subnet", S::string()}};
     if (old)
         spec.emplace("vlan", vlanId());
-    return wholeObject({{"spec", S::object(spec, {"subnet"})},
-                        {"status", S::object({{"allocatedIPCount", count()}, {"allocatedIPs", S::string()}, {"totalIPCount", count()}})}});
+    return wholeObject(
+        {{"spec", S::object(spec, {"subnet"})},
+         {"status", S::object({{"allocatedIPCount", count()}, {"allocatedIPs", S::string()}, {"totalIPCount", count()}})}});
 }
 
 S subnet(bool old) {
@@ -56,23 +68,25 @@ S subnet(bool old) {
          {"status", S::object({{"allocatedIPCount", count()}, {"controlledIPPools", S::string()}, {"totalIPCount", count()}})}});
 }
 
-S reservedIp() { return wholeObject({{"spec", S::object({{"ipVersion", ipVersion()}, {"ips", strings()}})}}); }
+S reservedIp() {
+    return wholeObject({{"spec", S::object({{"ipVersion", ipVersion()}, {"ips", strings()}})}});
+}
 
 S endpoint(bool old) {
-    Properties nic = {{"cleanGateway", S::boolean()}, {"interface", S::string()},   {"ipv4", S::string()},
-                      {"ipv4Gateway", S::string()},   {"ipv4Pool", S::string()},    {"ipv6", S::string()},
-                      {"ipv6Gateway", S::string()},   {"ipv6Pool", S::string()},    {"routes", routes()},
+    Properties nic = {{"cleanGateway", S::boolean()}, {"interface", S::string()}, {"ipv4", S::string()},
+                      {"ipv4Gateway", S::string()},   {"ipv4Pool", S::string()},  {"ipv6", S::string()},
+                      {"ipv6Gateway", S::string()},   {"ipv6Pool", S::string()},  {"routes", routes()},
                       {"vlan", vlanId().byDefault(0)}};
     if (!old)
         nic.emplace("mac", S::string());
     return wholeObject(
-        {{"status", S::object({{"current", S::object({{"ips", S::array(S::object(nic, {"interface"}))},
-                                                      {"node", S::string()},
-                                                      {"uid", S::string()}},
-                                                     {"ips", "node", "uid"})},
-                               {"ownerControllerName", S::string()},
-                               {"ownerControllerType", S::string()}},
-                              {"current", "ownerControllerName", "ownerControllerType"})}});
+        {{"status",
+          S::object({{"current",
+                      S::object({{"ips", S::array(S::object(nic, {"interface"}))}, {"node", S::string()}, {"uid", S::string()}},
+                                {"ips", "node", "uid"})},
+                     {"ownerControllerName", S::string()},
+                     {"ownerControllerType", S::string()}},
+                    {"current", "ownerControllerName", "ownerControllerType"})}});
 }
 
 S coordinatorSpec(bool old) {
@@ -118,7 +132,8 @@ S pools(bool old) {
 // macvlan, ipvlan and vlan share most of their fields.
 Properties onMasters(bool old) {
     Properties properties = {
-        {"bond", S::object({{"mode", S::integer().between(0, 6)}, {"name", S::string()}, {"options", S::string()}}, {"mode", "name"})},
+        {"bond",
+         S::object({{"mode", S::integer().between(0, 6)}, {"name", S::string()}, {"options", S::string()}}, {"mode", "name"})},
         {"ippools", pools(old)},
         {"master", strings()},
         {"vlanID", vlanId()}};
@@ -157,18 +172,18 @@ S multusConfig(bool old) {
     }
     Properties vlan = onMasters(old);
     vlan.emplace("vlanMode", S::string().oneOf({"manual", "auto"}).byDefault("manual"));
-    spec.insert({{"chainCNIJsonData", strings()},
-                 {"cniType", S::string()
-                                 .oneOf({"macvlan", "ipvlan", "vlan", "sriov", "ovs", "ib-sriov", "ipoib", "custom"})
-                                 .byDefault("custom")},
-                 {"ibsriov", S::object({{"enableIbKubernetes", S::boolean().byDefault(false)},
-                                        {"ippools", pools(old)},
-                                        {"linkState", S::string().oneOf({"auto", "enable", "disable"}).byDefault("enable")},
-                                        {"pkey", S::string()},
-                                        {"rdmaIsolation", S::boolean().byDefault(true)},
-                                        {"resourceName", S::string()}})},
-                 {"ipoib", S::object({{"ippools", pools(old)}, {"master", S::string()}})},
-                 {"vlan", S::object(vlan, {"master"})}});
+    spec.insert(
+        {{"chainCNIJsonData", strings()},
+         {"cniType",
+          S::string().oneOf({"macvlan", "ipvlan", "vlan", "sriov", "ovs", "ib-sriov", "ipoib", "custom"}).byDefault("custom")},
+         {"ibsriov", S::object({{"enableIbKubernetes", S::boolean().byDefault(false)},
+                                {"ippools", pools(old)},
+                                {"linkState", S::string().oneOf({"auto", "enable", "disable"}).byDefault("enable")},
+                                {"pkey", S::string()},
+                                {"rdmaIsolation", S::boolean().byDefault(true)},
+                                {"resourceName", S::string()}})},
+         {"ipoib", S::object({{"ippools", pools(old)}, {"master", S::string()}})},
+         {"vlan", S::object(vlan, {"master"})}});
     return wholeObject({{"spec", S::object(spec)}});
 }
 

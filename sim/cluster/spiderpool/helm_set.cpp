@@ -57,7 +57,8 @@ private:
                 std::size_t index = 0;
                 const char* begin = text_.data() + at_ + 1;
                 const char* end = close == std::string::npos ? begin : text_.data() + close;
-                if (const auto [rest, error] = std::from_chars(begin, end, index); error != std::errc() || rest != end || begin == end)
+                if (const auto [rest, error] = std::from_chars(begin, end, index);
+                    error != std::errc() || rest != end || begin == end)
                     fail("error parsing index");
                 path.push_back({"", index, true});
                 at_ = close;
@@ -80,7 +81,8 @@ private:
         if (at_ < text_.size() && (text_[at_] == '"' || text_[at_] == '\'')) {
             const auto close = text_.find(text_[at_], at_ + 1);
             const auto after = close == std::string::npos ? close : close + 1;
-            if (after != std::string::npos && (after == text_.size() || std::string_view(stops).find(text_[after]) != std::string::npos)) {
+            if (after != std::string::npos &&
+                (after == text_.size() || std::string_view(stops).find(text_[after]) != std::string::npos)) {
                 value = text_.substr(at_ + 1, close - at_ - 1);
                 at_ = after;
                 return value;
@@ -125,7 +127,8 @@ private:
         if (!typed_)
             return text;
         std::string lower = text;
-        std::transform(lower.begin(), lower.end(), lower.begin(), [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
+        std::transform(lower.begin(), lower.end(), lower.begin(),
+                       [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
         if (lower == "true")
             return true;
         if (lower == "false")
@@ -139,7 +142,8 @@ private:
         const char* begin = text.data() + (text.starts_with('+') ? 1 : 0);
         // A leading zero means an identifier ("0123"), not an octal number.
         if (!text.empty() && text.front() != '0')
-            if (const auto [rest, error] = std::from_chars(begin, end, number); error == std::errc() && rest == end && begin != end)
+            if (const auto [rest, error] = std::from_chars(begin, end, number);
+                error == std::errc() && rest == end && begin != end)
                 return number;
         return text;
     }
@@ -173,7 +177,11 @@ private:
 
 } // namespace
 
-void applyHelmSet(Json& values, const std::string& expression) { SetParser(expression, true).applyTo(values); }
-void applyHelmSetString(Json& values, const std::string& expression) { SetParser(expression, false).applyTo(values); }
+void applyHelmSet(Json& values, const std::string& expression) {
+    SetParser(expression, true).applyTo(values);
+}
+void applyHelmSetString(Json& values, const std::string& expression) {
+    SetParser(expression, false).applyTo(values);
+}
 
 } // namespace rdmalab::cluster

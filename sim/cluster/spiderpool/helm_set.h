@@ -7,9 +7,9 @@
 
 namespace rdmalab::cluster {
 
-// One --set argument: "a.b.c=v", "a.b=1,c={x,y}", "list[0].k=v". `true`/`false`/`null` and whole numbers without a leading zero are
-// typed, everything else is a string; `\` escapes `,` `.` `=` `{`; quotes around a value go, as a shell would take them. A null
-// removes the key. Throws std::invalid_argument.
+// One --set argument: "a.b.c=v", "a.b=1,c={x,y}", "list[0].k=v". `true`/`false`/`null` and whole numbers without a leading zero
+// are typed, everything else is a string; `\` escapes `,` `.` `=` `{`; quotes around a value go, as a shell would take them. A
+// null removes the key. Throws std::invalid_argument.
 void applyHelmSet(nlohmann::json& values, const std::string& expression);
 // --set-string: no typing.
 void applyHelmSetString(nlohmann::json& values, const std::string& expression);

@@ -15,15 +15,22 @@ bool isFinished(const Json& pod) {
     return phase == "Succeeded" || phase == "Failed";
 }
 
-std::string addressOf(const std::string& cidr) { return cidr.substr(0, cidr.find('/')); }
+std::string addressOf(const std::string& cidr) {
+    return cidr.substr(0, cidr.find('/'));
+}
 
-bool hasIps(const Json& pod) { return !at(pod, {"status", "podIPs"}).empty(); }
+bool hasIps(const Json& pod) {
+    return !at(pod, {"status", "podIPs"}).empty();
+}
 
 } // namespace
 
-IpGc::IpGc(Store& store, clock::EventLoop& loop, IpGcOptions options) : store_(store), loop_(loop), options_(std::move(options)) {}
+IpGc::IpGc(Store& store, clock::EventLoop& loop, IpGcOptions options)
+    : store_(store), loop_(loop), options_(std::move(options)) {}
 
-IpGc::~IpGc() { stop(); }
+IpGc::~IpGc() {
+    stop();
+}
 
 void IpGc::start() {
     if (running_ || !options_.enabled)

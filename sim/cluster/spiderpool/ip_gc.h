@@ -39,7 +39,7 @@ private:
         std::string uid;
         clock::TimePoint due;
     };
-    using Key = std::pair<std::string, std::string>; // namespace, name
+    using Key = std::pair<std::string, std::string>;                                       // namespace, name
     using Released = std::map<std::string, std::set<std::pair<std::string, std::string>>>; // pool -> (address, pod uid)
 
     void onPod(const WatchEvent& event);
@@ -50,7 +50,8 @@ private:
     bool wantedOnNode(const Json& pod) const;
     bool keepsAddress(const std::string& ns, const std::string& name, const std::string& ownerKind) const;
     void releaseTraced(const Key& key, const Entry& entry, Released& released);
-    void scanRecord(const std::string& pool, const std::string& ip, const Json& record, Released& released, std::set<Key>& endpoints);
+    void scanRecord(const std::string& pool, const std::string& ip, const Json& record, Released& released,
+                    std::set<Key>& endpoints);
     void release(const Released& released);
     void dropEndpoint(const std::string& ns, const std::string& name);
 

@@ -9,9 +9,13 @@
 namespace rdmalab::cluster::ipam_rules {
 namespace {
 
-std::string quoted(const std::string& text) { return Json(text).dump(); }
+std::string quoted(const std::string& text) {
+    return Json(text).dump();
+}
 
-std::string notPartOf(const std::string& subnet) { return fmt::format("not pertains to the 'spec.subnet' {} of IPPool", subnet); }
+std::string notPartOf(const std::string& subnet) {
+    return fmt::format("not pertains to the 'spec.subnet' {} of IPPool", subnet);
+}
 
 // Upstream compares a single address as text.
 bool rangeHolds(int version, const std::string& range, const std::string& ip) {
@@ -62,7 +66,8 @@ std::vector<FieldError> unchangeable(const Json& spec, const Json& oldSpec) {
 
 std::vector<FieldError> cidrFormat(int version, const std::string& subnet, bool mustBeFormatted) {
     if (!isCidr(version, subnet))
-        return {FieldError::invalid("spec.subnet", quoted(subnet), fmt::format("invalid CIDR format in IPv{} '{}'", version, subnet))};
+        return {FieldError::invalid("spec.subnet", quoted(subnet),
+                                    fmt::format("invalid CIDR format in IPv{} '{}'", version, subnet))};
     const Cidr cidr = *Cidr::parse(subnet);
     const std::string formatted = fmt::format("{}/{}", cidr.network().str(), cidr.prefix);
     if (mustBeFormatted && formatted != subnet)
@@ -71,7 +76,8 @@ std::vector<FieldError> cidrFormat(int version, const std::string& subnet, bool 
     return {};
 }
 
-std::vector<FieldError> containsRange(const std::string& field, int version, const std::string& subnet, const std::string& range) {
+std::vector<FieldError> containsRange(const std::string& field, int version, const std::string& subnet,
+                                      const std::string& range) {
     if (!isCidr(version, subnet))
         return {FieldError::invalid(field, quoted(range), fmt::format("invalid CIDR format in IPv{} '{}'", version, subnet))};
     if (!isOrderedRange(version, range))
@@ -119,12 +125,15 @@ std::vector<FieldError> routes(int version, const Json& spec) {
     for (const Json& route : at(spec, {"routes"})) {
         const std::string dst = stringAt(route, {"dst"}), field = fmt::format("spec.routes[{}].", i++);
         if (dst == (version == 4 ? "0.0.0.0/0" : "::/0"))
-            return {FieldError::invalid(field + "dst", quoted(dst), "please specify 'spec.gateway' to configure the default route")};
+            return {
+                FieldError::invalid(field + "dst", quoted(dst), "please specify 'spec.gateway' to configure the default route")};
         if (!seen.insert(dst).second)
             return {FieldError::invalid(field + "dst", quoted(dst), "duplicate route with the same dst")};
         if (!isCidr(version, dst))
-            return {FieldError::invalid(field + "dst", quoted(dst), fmt::format("invalid CIDR format in IPv{} '{}'", version, dst))};
-        if (auto errors = containsAddress(field + "gw", version, stringAt(spec, {"subnet"}), stringAt(route, {"gw"})); !errors.empty())
+            return {
+                FieldError::invalid(field + "dst", quoted(dst), fmt::format("invalid CIDR format in IPv{} '{}'", version, dst))};
+        if (auto errors = containsAddress(field + "gw", version, stringAt(spec, {"subnet"}), stringAt(route, {"gw"}));
+            !errors.empty())
             return errors;
     }
     return {};

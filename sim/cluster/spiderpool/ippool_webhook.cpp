@@ -21,7 +21,9 @@ constexpr const char* ownerSubnetLabelKey = "ipam.spidernet.io/owner-spider-subn
 constexpr const char* autoPoolLabelKey = "ipam.spidernet.io/owner-application-name";
 constexpr const char* jointly = "total IP addresses of an IPPool are jointly determined by 'spec.ips' and 'spec.excludeIPs'";
 
-bool isAutoPool(const Json& pool) { return labelOf(pool, autoPoolLabelKey).has_value(); }
+bool isAutoPool(const Json& pool) {
+    return labelOf(pool, autoPoolLabelKey).has_value();
+}
 
 std::vector<IpRange> usable(const Json& object) {
     return usableRanges(strings(at(object, {"spec", "ips"})), strings(at(object, {"spec", "excludeIPs"})));
@@ -97,7 +99,8 @@ std::vector<WrittenRange> writtenRanges(const Json& pool, std::string& problem) 
     return ranges;
 }
 
-Errors againstOtherPools(const Json& pool, const std::function<std::string(const Json&)>& overlap, const WebhookContext& context) {
+Errors againstOtherPools(const Json& pool, const std::function<std::string(const Json&)>& overlap,
+                         const WebhookContext& context) {
     if (!context.store)
         return {};
     const std::string label = cidrLabel(stringAt(pool, {"spec", "subnet"}));
@@ -191,9 +194,11 @@ Errors affinityRules(const Json& pool) {
     if (isAutoPool(pool)) {
         for (const auto& [key, value] : at(affinity, {"matchLabels"}).items())
             if (!key.starts_with("ipam.spidernet.io/"))
-                errors.push_back(complaint("it's invalid to add additional podAffinity matchLabels for auto-created SpiderIPPool"));
+                errors.push_back(
+                    complaint("it's invalid to add additional podAffinity matchLabels for auto-created SpiderIPPool"));
         if (!at(affinity, {"matchExpressions"}).empty())
-            errors.push_back(complaint("it's invalid to add additional podAffinity matchExpressions for auto-created SpiderIPPool"));
+            errors.push_back(
+                complaint("it's invalid to add additional podAffinity matchExpressions for auto-created SpiderIPPool"));
         return errors;
     }
     errors = labelSelectorProblems(affinity, "spec.podAffinity");
@@ -210,8 +215,8 @@ Errors inUseRules(const Json& pool) {
             const auto ip = IpAddress::parse(text);
             if (!ip || std::any_of(total.begin(), total.end(), [&](const IpRange& range) { return range.contains(*ip); }))
                 continue;
-            return {FieldError::forbidden("spec.ips", fmt::format("remove an IP address {} that is being used by Pod {}, {}", text,
-                                                                  stringAt(record, {"pod"}), jointly))};
+            return {FieldError::forbidden("spec.ips", fmt::format("remove an IP address {} that is being used by Pod {}, {}",
+                                                                  text, stringAt(record, {"pod"}), jointly))};
         }
     return {};
 }
@@ -226,8 +231,9 @@ Errors controllerSubnetRules(const Json& pool, const WebhookContext& context) {
     const auto outside = subtractRanges(usable(pool), usable(*subnet));
     if (outside.empty())
         return {};
-    return {FieldError::forbidden("spec.ips", fmt::format("add some IP ranges {} that are not contained in controller Subnet {}, {}",
-                                                          printList(outside), nameOf(*subnet), jointly))};
+    return {
+        FieldError::forbidden("spec.ips", fmt::format("add some IP ranges {} that are not contained in controller Subnet {}, {}",
+                                                      printList(outside), nameOf(*subnet), jointly))};
 }
 
 void inheritFromSubnet(Json& pool, const WebhookContext& context) {
@@ -284,7 +290,8 @@ Errors validateIpPool(const Json& object, const Json* old, const WebhookContext&
     if (old)
         if (auto errors = unchangeable(object["spec"], at(*old, {"spec"})); !errors.empty())
             return errors;
-    if (auto errors = ipVersion(object["spec"], context, "is not generated correctly, 'spec.subnet' may be invalid"); !errors.empty())
+    if (auto errors = ipVersion(object["spec"], context, "is not generated correctly, 'spec.subnet' may be invalid");
+        !errors.empty())
         return errors;
     const int version = static_cast<int>(intAt(object, {"spec", "ipVersion"}));
     if (!old)

@@ -47,7 +47,9 @@ void setDefault(Json& spec, const char* key, Json value) {
 }
 
 // What the Go types write when a webhook answers: empty optional lists vanish.
-Json emptyPools() { return Json::object(); }
+Json emptyPools() {
+    return Json::object();
+}
 
 void setCoordinatorDefaults(Json& spec, bool old) {
     const bool given = spec.contains("coordinator");
@@ -115,7 +117,9 @@ void setTypeDefaults(Json& spec, const CniType& type, bool old) {
         setDefault(conf["ippools"], "matchMasterSubnet", false);
 }
 
-std::string configField(const CniType& type) { return std::string("spec.") + type.fieldName; }
+std::string configField(const CniType& type) {
+    return std::string("spec.") + type.fieldName;
+}
 
 Errors mastersRule(const CniType& type, const Json& conf) {
     const Json &master = at(conf, {"master"}), &bond = at(conf, {"bond"});
@@ -160,22 +164,28 @@ Errors foreignConfigRule(const Json& spec, const CniType& type, bool old) {
         return {};
     // ib-sriov, ipoib and ovs name the sriov field upstream.
     const std::string named = name == "ib-sriov" || name == "ipoib" || name == "ovs" ? "spec.sriovConfig" : configField(type);
-    return {FieldError::forbidden(field, fmt::format("the cniType {} only supports {}, please remove other CNI configs", name, named))};
+    return {FieldError::forbidden(field,
+                                  fmt::format("the cniType {} only supports {}, please remove other CNI configs", name, named))};
 }
 
 Errors injectionRules(const Json& object, const CniType& type, const Json& conf) {
     const std::string_view name = type.name;
-    const bool rdma = annotationOf(object, rdmaInjectKey).has_value(), network = annotationOf(object, networkInjectKey).has_value();
+    const bool rdma = annotationOf(object, rdmaInjectKey).has_value(),
+               network = annotationOf(object, networkInjectKey).has_value();
     if (name == "ovs" || name == "custom") {
         if (rdma || network)
             return {FieldError::forbidden(
                 field, fmt::format("the cniType {} does not support RDMA resource or network resource injected", name))};
         return {};
     }
-    const std::string resource = stringAt(conf, {name == "ipoib" ? "master" : type.onMasters ? "rdmaResourceName" : "resourceName"});
+    const std::string resource = stringAt(conf, {name == "ipoib"  ? "master"
+                                                 : type.onMasters ? "rdmaResourceName"
+                                                                  : "resourceName"});
     const std::string who = namespaceOf(object) + "/" + nameOf(object);
     const bool hasPools = !at(conf, {"ippools", "ipv4"}).empty() || !at(conf, {"ippools", "ipv6"}).empty();
-    const auto refuse = [&](const std::string& text) { return Errors{FieldError::invalid(configField(type), conf.dump(), text)}; };
+    const auto refuse = [&](const std::string& text) {
+        return Errors{FieldError::invalid(configField(type), conf.dump(), text)};
+    };
     if (rdma && resource.empty())
         return refuse(fmt::format("rdmaResourceName can not empty for spidermultusconfig {}", who));
     if ((rdma || (network && !resource.empty())) && !hasPools)
@@ -189,7 +199,8 @@ Errors typeRules(const CniType& type, const Json& conf) {
         if (name == "vlan") {
             const bool automatic = stringAt(conf, {"vlanMode"}) == "auto";
             if (automatic && conf.contains("vlanID"))
-                return {FieldError::invalid(configField(type), conf.dump(), "vlanId must not be specified when vlanMode is auto")};
+                return {
+                    FieldError::invalid(configField(type), conf.dump(), "vlanId must not be specified when vlanMode is auto")};
         }
         if (auto errors = vlanIdRule(type, at(conf, {"vlanID"})); !errors.empty())
             return errors;
@@ -298,8 +309,8 @@ Errors annotationRules(const Json& object, const WebhookContext& context) {
             for (const Json& owner : at(*nad, {"metadata", "ownerReferences"}))
                 if (stringAt(owner, {"kind"}) == "SpiderMultusConfig" && stringAt(owner, {"name"}) != nameOf(object))
                     return refuse(
-                        fmt::format("the net-attach-def {}/{} already exists and is managed by SpiderMultusConfig {}/{}.", ns, name, ns,
-                                    stringAt(owner, {"name"})));
+                        fmt::format("the net-attach-def {}/{} already exists and is managed by SpiderMultusConfig {}/{}.", ns,
+                                    name, ns, stringAt(owner, {"name"})));
     }
     if (const auto version = annotationOf(object, cniVersionKey))
         if (*version != "0.3.0" && *version != "0.3.1" && *version != "0.4.0" && *version != "1.0.0")
@@ -312,7 +323,8 @@ Errors nameChangeRules(const Json& object, const Json& old) {
     if (now && before && *now != *before)
         return {FieldError::invalid(
             "metadata.annotations", Json(*before).dump(),
-            fmt::format("it's unsupported to change customized Multus net-attach-def resource name from '{}' to '{}'", *before, *now))};
+            fmt::format("it's unsupported to change customized Multus net-attach-def resource name from '{}' to '{}'", *before,
+                        *now))};
     if (now && !before)
         return {FieldError::invalid(
             "metadata.annotations", Json(*now).dump(),

@@ -21,9 +21,9 @@ void pass(Conf& to, const char* toKey, const Json& from, const char* fromKey) {
 }
 
 void passUnlessEmpty(Conf& to, const char* toKey, const Json& from, const char* fromKey) {
-    if (const Json& value = at(from, {fromKey});
-        !value.is_null() && !(value.is_string() && value.get_ref<const std::string&>().empty()) &&
-        !((value.is_array() || value.is_object()) && value.empty()))
+    if (const Json& value = at(from, {fromKey}); !value.is_null() &&
+                                                 !(value.is_string() && value.get_ref<const std::string&>().empty()) &&
+                                                 !((value.is_array() || value.is_object()) && value.empty()))
         to[toKey] = Conf(value);
 }
 
@@ -195,7 +195,9 @@ private:
 
 } // namespace
 
-std::string netAttachDefName(const Json& smc) { return annotationOf(smc, "multus.spidernet.io/cr-name").value_or(nameOf(smc)); }
+std::string netAttachDefName(const Json& smc) {
+    return annotationOf(smc, "multus.spidernet.io/cr-name").value_or(nameOf(smc));
+}
 
 Json generateNetAttachDef(const Json& smc, SpiderpoolProfile profile) {
     const bool old = profile == SpiderpoolProfile::v0_8;

@@ -1,4 +1,5 @@
-// SpiderMultusConfig -> NetworkAttachmentDefinition (spec/spiderpool.md, section 3; pkg/multuscniconfig/multusconfig_informer.go).
+// SpiderMultusConfig -> NetworkAttachmentDefinition (spec/spiderpool.md, section 3;
+// pkg/multuscniconfig/multusconfig_informer.go).
 #pragma once
 
 #include "sim/cluster/spiderpool/profile.h"

@@ -27,7 +27,9 @@ inline SpiderpoolProfile spiderpoolProfile(std::string_view text) {
     throw std::invalid_argument("unknown Spiderpool profile \"" + std::string(text) + "\", known are \"0.8\" and \"1.2\"");
 }
 
-inline std::string_view toString(SpiderpoolProfile profile) { return profile == SpiderpoolProfile::v0_8 ? "0.8" : "1.2"; }
+inline std::string_view toString(SpiderpoolProfile profile) {
+    return profile == SpiderpoolProfile::v0_8 ? "0.8" : "1.2";
+}
 
 inline constexpr std::string_view spiderpoolApiVersion = "spiderpool.spidernet.io/v2beta1";
 inline constexpr std::string_view spiderpoolFinalizer = "spiderpool.spidernet.io";

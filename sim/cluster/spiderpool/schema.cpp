@@ -9,7 +9,9 @@ namespace {
 
 using Json = nlohmann::json;
 
-std::string join(const std::string& path, const std::string& key) { return path.empty() ? key : path + "." + key; }
+std::string join(const std::string& path, const std::string& key) {
+    return path.empty() ? key : path + "." + key;
+}
 
 const char* nameOfType(Schema::Type type) {
     switch (type) {

@@ -10,10 +10,13 @@
 namespace rdmalab::cluster {
 namespace {
 
-bool asFlag(const std::string& text) { return text == "true" || text == "1"; }
+bool asFlag(const std::string& text) {
+    return text == "true" || text == "1";
+}
 
 std::vector<IpRange> usable(const Json& object) {
-    return usableRanges(ipam_rules::strings(at(object, {"spec", "ips"})), ipam_rules::strings(at(object, {"spec", "excludeIPs"})));
+    return usableRanges(ipam_rules::strings(at(object, {"spec", "ips"})),
+                        ipam_rules::strings(at(object, {"spec", "excludeIPs"})));
 }
 
 bool hasRecords(const Json& pool) {
@@ -53,7 +56,9 @@ void SpiderpoolControllerOptions::readEnvironment(const std::map<std::string, st
 SpiderpoolController::SpiderpoolController(Store& store, clock::EventLoop& loop, SpiderpoolControllerOptions options)
     : store_(store), loop_(loop), options_(std::move(options)), gc_(store, loop, options_.gc) {}
 
-SpiderpoolController::~SpiderpoolController() { stop(); }
+SpiderpoolController::~SpiderpoolController() {
+    stop();
+}
 
 void SpiderpoolController::start() {
     if (running_)
@@ -61,7 +66,8 @@ void SpiderpoolController::start() {
     running_ = true;
     if (options_.enableMultusConfig) {
         watches_.push_back(store_.watch("SpiderMultusConfig", [this](const WatchEvent& event) { onMultusConfig(event); }));
-        watches_.push_back(store_.watch("NetworkAttachmentDefinition", [this](const WatchEvent& event) { onNetAttachDef(event); }));
+        watches_.push_back(
+            store_.watch("NetworkAttachmentDefinition", [this](const WatchEvent& event) { onNetAttachDef(event); }));
     }
     if (options_.enableCoordinator)
         watches_.push_back(store_.watch("SpiderCoordinator", [this](const WatchEvent& event) {
@@ -100,7 +106,8 @@ void SpiderpoolController::stop() {
 
 // Kubernetes' endpoints controller does this for the Service, as the pods get ready.
 void SpiderpoolController::publishEndpoints() {
-    Json endpoints = {{"apiVersion", "v1"}, {"kind", "Endpoints"}, {"metadata", {{"name", options_.name}, {"namespace", options_.ns}}}};
+    Json endpoints = {
+        {"apiVersion", "v1"}, {"kind", "Endpoints"}, {"metadata", {{"name", options_.name}, {"namespace", options_.ns}}}};
     const ObjectPtr there = store_.find("Endpoints", options_.ns, options_.name);
     if (there)
         endpoints = *there;
@@ -109,9 +116,9 @@ void SpiderpoolController::publishEndpoints() {
         Json addresses = Json::array();
         for (const std::string& address : options_.addresses)
             addresses.push_back({{"ip", address}});
-        endpoints["subsets"] = Json::array(
-            {{{"addresses", std::move(addresses)},
-              {"ports", Json::array({{{"name", "webhook"}, {"port", options_.webhookPort}, {"protocol", "TCP"}}})}}});
+        endpoints["subsets"] =
+            Json::array({{{"addresses", std::move(addresses)},
+                          {"ports", Json::array({{{"name", "webhook"}, {"port", options_.webhookPort}, {"protocol", "TCP"}}})}}});
     }
     if (there)
         store_.update(std::move(endpoints));

@@ -16,8 +16,8 @@ namespace rdmalab::cluster {
 
 struct SpiderpoolControllerOptions {
     SpiderpoolProfile profile = SpiderpoolProfile::v1_2;
-    std::string ns = "kube-system";             // of Spiderpool itself
-    std::string name = "spiderpool-controller"; // of its Service and Endpoints
+    std::string ns = "kube-system";                     // of Spiderpool itself
+    std::string name = "spiderpool-controller";         // of its Service and Endpoints
     std::vector<std::string> addresses = {"127.0.0.1"}; // of the controller's pods, for the Endpoints object
     int webhookPort = 5722;
     bool enableMultusConfig = true;

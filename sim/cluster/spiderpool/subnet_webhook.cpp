@@ -18,7 +18,9 @@ std::vector<IpRange> usable(const Json& object) {
 
 Errors againstOthers(const Json& subnet, int version, const WebhookContext& context) {
     const std::string cidr = stringAt(subnet, {"spec", "subnet"});
-    const auto invalid = [&](const std::string& text) { return Errors{FieldError::invalid("spec.subnet", Json(cidr).dump(), text)}; };
+    const auto invalid = [&](const std::string& text) {
+        return Errors{FieldError::invalid("spec.subnet", Json(cidr).dump(), text)};
+    };
     for (const ObjectPtr& other : context.store->list("SpiderSubnet")) {
         if (intAt(*other, {"spec", "ipVersion"}) != version)
             continue;
@@ -36,9 +38,10 @@ Errors againstOthers(const Json& subnet, int version, const WebhookContext& cont
             if (cidrsOverlap(cidr, theirs))
                 return invalid(fmt::format("overlap with SpiderIPPool '{}' resource 'spec.subnet' {}", nameOf(*pool), theirs));
         } else if (!subtractRanges(usable(*pool), usable(subnet)).empty()) {
-            return {FieldError::invalid("spec.ips", at(subnet, {"spec", "ips"}).dump(),
-                                        fmt::format("SpiderIPPool '{}' owns some IP addresses that SpiderSubnet '{}' can't control",
-                                                    nameOf(*pool), nameOf(subnet)))};
+            return {
+                FieldError::invalid("spec.ips", at(subnet, {"spec", "ips"}).dump(),
+                                    fmt::format("SpiderIPPool '{}' owns some IP addresses that SpiderSubnet '{}' can't control",
+                                                nameOf(*pool), nameOf(subnet)))};
         }
     }
     return {};
@@ -51,9 +54,10 @@ Errors inUseRules(const Json& subnet) {
             const auto lost = subtractRanges(parseRanges(strings(at(allocation, {"ips"}))), usable(subnet));
             if (!lost.empty())
                 return {FieldError::forbidden(
-                    "spec.ips", fmt::format("remove some IP ranges {} that is being used by IPPool {}, total IP addresses of an Subnet "
-                                            "are jointly determined by 'spec.ips' and 'spec.excludeIPs'",
-                                            printList(lost), name))};
+                    "spec.ips",
+                    fmt::format("remove some IP ranges {} that is being used by IPPool {}, total IP addresses of an Subnet "
+                                "are jointly determined by 'spec.ips' and 'spec.excludeIPs'",
+                                printList(lost), name))};
         }
     return {};
 }
@@ -124,8 +128,7 @@ Errors validateReservedIp(const Json& object, const Json* old, const WebhookCont
         if (!now.is_null() && !before.is_null() && now != before)
             return {FieldError::forbidden("spec.ipVersion", "is not changeable")};
     }
-    if (auto errors =
-            ipVersion(spec, context, "is not generated correctly, 'spec.ips' is empty or 'spec.ips[0]' may be invalid");
+    if (auto errors = ipVersion(spec, context, "is not generated correctly, 'spec.ips' is empty or 'spec.ips[0]' may be invalid");
         !errors.empty())
         return errors;
     const int version = static_cast<int>(intAt(spec, {"ipVersion"}));

@@ -32,9 +32,12 @@ void mutateMultusConfig(nlohmann::json& object, const WebhookContext& context);
 // `old` is null on create. Each stops at the same finding as upstream.
 std::vector<FieldError> validateIpPool(const nlohmann::json& object, const nlohmann::json* old, const WebhookContext& context);
 std::vector<FieldError> validateSubnet(const nlohmann::json& object, const nlohmann::json* old, const WebhookContext& context);
-std::vector<FieldError> validateReservedIp(const nlohmann::json& object, const nlohmann::json* old, const WebhookContext& context);
-std::vector<FieldError> validateCoordinator(const nlohmann::json& object, const nlohmann::json* old, const WebhookContext& context);
-std::vector<FieldError> validateMultusConfig(const nlohmann::json& object, const nlohmann::json* old, const WebhookContext& context);
+std::vector<FieldError> validateReservedIp(const nlohmann::json& object, const nlohmann::json* old,
+                                           const WebhookContext& context);
+std::vector<FieldError> validateCoordinator(const nlohmann::json& object, const nlohmann::json* old,
+                                            const WebhookContext& context);
+std::vector<FieldError> validateMultusConfig(const nlohmann::json& object, const nlohmann::json* old,
+                                             const WebhookContext& context);
 
 // The rules that the pool and the subnet webhook share; `kindText` is always "IPPool", in subnets too.
 namespace ipam_rules {

@@ -66,7 +66,10 @@ protected:
     }
     static Json pod(const std::string& name, std::vector<Json> containers, Json spec = Json::object()) {
         spec["containers"] = std::move(containers);
-        return {{"apiVersion", "v1"}, {"kind", "Pod"}, {"metadata", {{"name", name}, {"namespace", "default"}}}, {"spec", std::move(spec)}};
+        return {{"apiVersion", "v1"},
+                {"kind", "Pod"},
+                {"metadata", {{"name", name}, {"namespace", "default"}}},
+                {"spec", std::move(spec)}};
     }
     static Json devicePod(const std::string& name, const std::string& resource, int count, Json spec = Json::object()) {
         return pod(name, {container("c", {{resource, std::to_string(count)}})}, std::move(spec));

@@ -73,7 +73,8 @@ public:
     void preferredAllocation(const std::vector<std::string>& available, const std::vector<std::string>&, int,
                              Callback<std::vector<std::string>> reply) override {
         ++plugin_.preferredCalls;
-        plugin_.loop.post([reply, ids = plugin_.preferred.value_or(available)] { reply(Result<std::vector<std::string>>::success(ids)); });
+        plugin_.loop.post(
+            [reply, ids = plugin_.preferred.value_or(available)] { reply(Result<std::vector<std::string>>::success(ids)); });
     }
     void allocate(const std::vector<std::string>& ids, Callback<std::optional<AllocateResponse>> reply) override {
         using Answer = Result<std::optional<AllocateResponse>>;
@@ -152,9 +153,8 @@ public:
     void connectDevicePlugin(const std::string& endpoint, Callback<std::shared_ptr<DevicePluginConnection>> reply) override {
         using Answer = Result<std::shared_ptr<DevicePluginConnection>>;
         const auto plugin = plugins.find(endpoint);
-        const Answer answer = plugin == plugins.end()
-                                  ? Answer::failure("failed to dial device plugin: context deadline exceeded")
-                                  : Answer::success(std::make_shared<FakeConnection>(*plugin->second));
+        const Answer answer = plugin == plugins.end() ? Answer::failure("failed to dial device plugin: context deadline exceeded")
+                                                      : Answer::success(std::make_shared<FakeConnection>(*plugin->second));
         loop_.post([reply, answer] { reply(answer); });
     }
     plugin::Files& files() override { return memory; }
@@ -165,7 +165,8 @@ public:
         sandboxes.push_back(config);
         if (onSandbox)
             onSandbox(config);
-        Result<SandboxStatus> answer = Result<SandboxStatus>::success({nextId(), {"10.244." + prefix_ + "." + std::to_string(++ips_)}});
+        Result<SandboxStatus> answer =
+            Result<SandboxStatus>::success({nextId(), {"10.244." + prefix_ + "." + std::to_string(++ips_)}});
         if (!sandboxErrors.empty()) {
             answer = Result<SandboxStatus>::failure(sandboxErrors.front());
             sandboxErrors.pop_front();
@@ -234,7 +235,8 @@ public:
     }
     int count(const std::string& line) const { return static_cast<int>(std::count(log.begin(), log.end(), line)); }
     int countPrefix(const std::string& prefix) const {
-        return static_cast<int>(std::count_if(log.begin(), log.end(), [&](const auto& line) { return line.starts_with(prefix); }));
+        return static_cast<int>(
+            std::count_if(log.begin(), log.end(), [&](const auto& line) { return line.starts_with(prefix); }));
     }
 
 private:

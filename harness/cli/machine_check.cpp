@@ -1,0 +1,147 @@
+#include "harness/cli/machine_check.h"
+
+#include "harness/netns/fabric_wiring.h"
+#include "harness/sandbox/lab.h"
+#include "harness/sandbox/namespaces.h"
+#include "harness/sandbox/pod_sandbox.h"
+#include "harness/sandbox/root_filesystem.h"
+#include "plugins/kernel/linux_kernel.h"
+#include "util/syscall.h"
+
+#include <fmt/format.h>
+#include <nlohmann/json.hpp>
+
+#include <fcntl.h>
+#include <sched.h>
+#include <sys/stat.h>
+#include <sys/utsname.h>
+#include <unistd.h>
+
+#include <functional>
+
+namespace rdmalab::harness {
+
+namespace {
+
+using nlohmann::json;
+
+bool inPath(const std::string& program) {
+    for (const char* dir : {"/usr/local/sbin/", "/usr/local/bin/", "/usr/sbin/", "/usr/bin/", "/sbin/", "/bin/"})
+        if (::access((dir + program).c_str(), X_OK) == 0)
+            return true;
+    return false;
+}
+
+// Runs in the lab: each attempt as the tier itself makes it.
+json tryEverything(const LabPlace& place) {
+    json results = json::array();
+    const auto attempt = [&](const std::string& what, const std::string& remedy, const std::function<void()>& work) {
+        std::string error;
+        try {
+            work();
+        } catch (const std::exception& failure) {
+            error = failure.what();
+        }
+        results.push_back({{"what", what}, {"ok", error.empty()}, {"detail", error.empty() ? "works" : error}, {"remedy", remedy}});
+        return error.empty();
+    };
+    const UniqueFd network = newNetworkNamespace();
+    attempt("bridge and veth", "a kernel with CONFIG_BRIDGE and CONFIG_VETH (modprobe bridge veth)", [&] {
+        addSwitchBridge("sw0", 0);
+        wirePort({"eth9", "02:00:00:00:00:01", "p0", "sw0", 1500, true}, network);
+    });
+    attempt("macvlan", "a kernel with CONFIG_MACVLAN (modprobe macvlan)", [&] {
+        plugin::LinuxKernel node(network.get());
+        const UniqueFd pod = newNetworkNamespace();
+        plugin::LinuxKernel target(pod.get());
+        plugin::MacvlanSpec spec;
+        spec.name = "eth0";
+        const auto master = node.linkByName("eth9");
+        spec.masterIndex = master ? master->index : 0;
+        node.addMacvlan(spec, target);
+    });
+    attempt("overlay file system and device nodes",
+            "overlayfs (modprobe overlay) and CAP_MKNOD; in a container, run it with --privileged", [&] {
+                RootSpec root;
+                root.scratch = place.base + "/check";
+                root.sysTree = place.base + "/sys";
+                makeDirectories(root.sysTree + "/class/net");
+                makeDirectories(root.sysTree + "/devices/virtual/net");
+                root.ownNetworkInSys = true;
+                root.devices = {{"/dev/infiniband/uverbs0", 231, 192, 0666}};
+                const PodSandbox sandbox(network, "check");
+                ProcessSpec process;
+                process.argv = {"sh", "-c", "test -c /dev/infiniband/uverbs0 && test -d /sys/class/net/eth9"};
+                process.environment = {{"PATH", "/usr/bin:/bin"}};
+                process.namespaces = &sandbox.namespaces();
+                process.prepare = [&root] {
+                    checked("unshare mounts", ::unshare(CLONE_NEWNS));
+                    enterNewRoot(root);
+                };
+                const auto result = runProcess(process, {}, 10);
+                if (result.status.code != 0)
+                    throw std::runtime_error("a container does not see its devices and interfaces: " + result.errors);
+            });
+    attempt("iptables with connection marks", "package iptables and a kernel with CONFIG_NETFILTER_XT_CONNMARK", [&] {
+        plugin::LinuxKernel pod(network.get());
+        pod.ensureIptablesRules({{"-t", "mangle", "-A", "OUTPUT", "-j", "CONNMARK", "--restore-mark"}}, 2);
+    });
+    return results;
+}
+
+} // namespace
+
+std::vector<MachineCheck> checkMachine(const std::string& pluginDirectory) {
+    std::vector<MachineCheck> checks;
+    utsname kernel{};
+    ::uname(&kernel);
+    checks.push_back({"kernel", true, std::string(kernel.sysname) + " " + kernel.release, "", false});
+    const bool root = ::geteuid() == 0;
+    checks.push_back({"root", root, root ? "yes" : fmt::format("running as user {}", ::geteuid()), root ? "" : "run it with sudo"});
+    const bool plugins = ::access((pluginDirectory + "/multus").c_str(), X_OK) == 0;
+    checks.push_back({"plugin executables", plugins, pluginDirectory + (plugins ? "" : " does not hold them"),
+                      plugins ? "" : "build the whole project: they lie beside the rdmalab command"});
+    if (root && plugins) {
+        int fds[2];
+        checked("pipe", ::pipe2(fds, O_CLOEXEC));
+        UniqueFd in(fds[0]), out(fds[1]);
+        std::string text;
+        try {
+            ChildProcess lab = startLab(pluginDirectory, [&](const LabPlace& place) {
+                const std::string answer = tryEverything(place).dump();
+                checked("write", ::write(out.get(), answer.data(), answer.size()));
+                return 0;
+            });
+            out.reset();
+            char buffer[4096];
+            for (ssize_t got; (got = ::read(in.get(), buffer, sizeof buffer)) > 0;)
+                text.append(buffer, static_cast<std::size_t>(got));
+            lab.wait();
+        } catch (const std::exception& error) {
+            text = error.what();
+        }
+        const json results = json::parse(text, nullptr, false);
+        const bool lab = results.is_array();
+        checks.push_back({"namespaces (pid, mount, network)", lab, lab ? "works" : "the lab could not be made: " + text,
+                          lab ? "" : "CAP_SYS_ADMIN is missing; in a container, run it with --privileged"});
+        if (lab)
+            for (const auto& result : results)
+                checks.push_back({result.at("what"), result.at("ok"), result.at("detail"),
+                                  result.at("ok") ? "" : result.at("remedy").get<std::string>()});
+    }
+    const bool fuse = ::access("/dev/fuse", R_OK | W_OK) == 0;
+    checks.push_back({"/dev/fuse", fuse, fuse ? "there" : "missing or not accessible", fuse ? "" : "modprobe fuse; in a container, --device /dev/fuse",
+                      false});
+    checks.push_back({"iproute2", inPath("ip"), inPath("ip") ? "there" : "no ip command for probes that call it", "apt-get install iproute2",
+                      false});
+    return checks;
+}
+
+std::string netnsUnavailable(const std::vector<MachineCheck>& checks) {
+    for (const auto& check : checks)
+        if (check.needed && !check.ok)
+            return check.what + ": " + check.detail + (check.remedy.empty() ? "" : "; " + check.remedy);
+    return {};
+}
+
+} // namespace rdmalab::harness
