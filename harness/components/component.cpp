@@ -14,7 +14,7 @@ std::string_view repository(std::string_view image) {
 }
 } // namespace
 
-Component componentOf(std::string_view image) {
+Component componentOf(std::string_view image, std::string_view program) {
     static constexpr std::pair<std::string_view, Component> table[] = {
         {"spiderpool-agent", Component::spiderpoolAgent},
         {"spiderpool-controller", Component::spiderpoolController},
@@ -23,7 +23,10 @@ Component componentOf(std::string_view image) {
         {"multus-cni", Component::multusInstaller},
         {"k8s-rdma-shared-dev-plugin", Component::rdmaSharedDevicePlugin},
     };
-    const auto name = repository(image);
+    auto name = repository(image);
+    // The chart runs spiderpool-init from the controller's image.
+    if (name == "spiderpool-controller" && program.substr(program.rfind('/') + 1) == "spiderpool-init")
+        name = "spiderpool-init";
     for (const auto& [known, component] : table)
         if (name == known)
             return component;

@@ -17,8 +17,9 @@ enum class Component {
     rdmaSharedDevicePlugin,
 };
 
-// By repository name; registry and tag do not count.
-Component componentOf(std::string_view image);
+// By repository name; registry and tag do not count. Some images hold more than one program: `program` is the first word of the
+// container's command ("" = the image's own).
+Component componentOf(std::string_view image, std::string_view program = {});
 // "v1.5.3" of "ghcr.io/mellanox/k8s-rdma-shared-dev-plugin:v1.5.3"; "latest" without a tag.
 std::string tagOf(std::string_view image);
 // The release of the RDMA shared device plugin that an image stands for. Spiderpool 0.8's chart says `latest`, which in its days

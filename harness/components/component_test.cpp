@@ -12,6 +12,13 @@ TEST(Component, IsKnownByRepositoryWhateverRegistryAndTag) {
     EXPECT_EQ(componentOf("my-spiderpool-agent"), Component::none);
 }
 
+TEST(Component, InitIsAnotherProgramOfTheControllersImage) {
+    EXPECT_EQ(componentOf("ghcr.io/spidernet-io/spiderpool/spiderpool-controller:v0.8.2", "/usr/bin/spiderpool-init"),
+              Component::spiderpoolInit);
+    EXPECT_EQ(componentOf("ghcr.io/spidernet-io/spiderpool/spiderpool-controller:v0.8.2", "/usr/bin/spiderpool-controller"),
+              Component::spiderpoolController);
+}
+
 TEST(Component, TagIsNotTheRegistrysPort) {
     EXPECT_EQ(tagOf("mirror.example:5000/x/multus-cni"), "latest");
     EXPECT_EQ(tagOf("mirror.example:5000/x/multus-cni:v4.1.4@sha256:00"), "v4.1.4");

@@ -166,7 +166,7 @@ void installMultus(const ContainerConfig& config, ModelNode& node) {
 } // namespace
 
 std::unique_ptr<ModelComponent> startComponent(const ContainerConfig& config, ModelNode& node, ComponentHooks hooks) {
-    switch (componentOf(config.image)) {
+    switch (componentOf(config.image, config.command.empty() ? "" : config.command.front())) {
     case Component::none:
         return nullptr;
     case Component::spiderpoolAgent:

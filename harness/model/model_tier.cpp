@@ -137,8 +137,8 @@ private:
     kernel::ModelWorld world_;
     std::map<std::string, std::unique_ptr<hardware::Machine>> machines_;
     std::map<std::pair<std::string, std::string>, fabric::PortId> ports_;
+    std::map<std::string, std::unique_ptr<ModelNode>> nodes_; // outlive the cluster that uses them
     cluster::Cluster cluster_;
-    std::map<std::string, std::unique_ptr<ModelNode>> nodes_;
     std::unique_ptr<SpiderpoolInstallation> spiderpool_;
 };
 

@@ -16,7 +16,7 @@ std::string executable(const char* name) { return std::string(pluginsInContainer
 
 ContainerProgram containerProgram(const cluster::ContainerConfig& config, const ComponentContext& context) {
     ContainerProgram program;
-    const Component component = componentOf(config.image);
+    const Component component = componentOf(config.image, config.command.empty() ? "" : config.command.front());
     program.needsPlugins = component != Component::none;
     const std::string kubeconfig = std::string("--kubeconfig=") + kubeconfigDirectory + "/kubeconfig";
     if (component == Component::spiderpoolAgent || component == Component::spiderpoolInit ||

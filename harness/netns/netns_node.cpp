@@ -447,7 +447,10 @@ void NetnsNode::awaitSocket(const std::weak_ptr<Container>& weak, const std::str
     const auto container = weak.lock();
     if (!container || !container->process.running())
         return;
-    const std::string directory = root_ + path.substr(0, path.rfind('/'));
+    const auto slash = path.rfind('/');
+    // /var/run is a symlink to /run on most machines.
+    const UniqueFd parent = openDirectoryInside(root_, path.substr(0, slash));
+    const std::string directory = "/proc/self/fd/" + std::to_string(parent.get());
     if (!container->socketWatch.valid()) {
         container->socketWatch.reset(checked("inotify_init1", ::inotify_init1(IN_CLOEXEC | IN_NONBLOCK)));
         checked("watch " + directory,
@@ -462,7 +465,7 @@ void NetnsNode::awaitSocket(const std::weak_ptr<Container>& weak, const std::str
     const UniqueFd probe(checked("socket", ::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0)));
     sockaddr_un address{};
     address.sun_family = AF_UNIX;
-    std::strncpy(address.sun_path, (root_ + path).c_str(), sizeof address.sun_path - 1);
+    std::strncpy(address.sun_path, (directory + path.substr(slash)).c_str(), sizeof address.sun_path - 1);
     if (::connect(probe.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) == 0) {
         loop_.unwatch(container->socketWatch.get());
         container->socketWatch.reset();

@@ -78,6 +78,8 @@ Outcome Runner::run() {
                 message_ = failure;
             emit_(report::AssertionResult{step_, Outcome::failed, step.place, step.name, failure, {}, {}, {}});
         }
+        if (outcome == Outcome::failed)
+            captureLogs();
         emit_(report::StepFinished{
             step_, outcome, failure,
             std::chrono::duration_cast<milliseconds>(std::chrono::steady_clock::now() - begin)});
@@ -274,6 +276,23 @@ Outcome Runner::play(const AssertStep& step, const Place&) {
                                         [&] { return checkObject(assertion); }));
     }
     return outcome;
+}
+
+void Runner::captureLogs() {
+    for (const auto& pod : tier_.cluster().store().list("Pod")) {
+        const Json& spec = pod->at("spec");
+        const bool runsForGood = spec.value("restartPolicy", "Always") == "Always";
+        if ((runsForGood && fulfils(*pod, PodCondition::ready)) || fulfils(*pod, PodCondition::completed) ||
+            spec.value("nodeName", "").empty())
+            continue;
+        for (const char* list : {"initContainers", "containers"})
+            for (const auto& container : pod->at("spec").value(list, Json::array())) {
+                const std::string log = tier_.log(insideOf(*pod, container.value("name", "")));
+                if (!log.empty())
+                    emit_(report::OutputCaptured{step_, "log of " + fullName(*pod) + " " + container.value("name", ""),
+                                                 log.substr(log.size() > 4000 ? log.size() - 4000 : 0)});
+            }
+    }
 }
 
 std::string Runner::lastWarning(const std::string& ns, const std::string& pod) const {

@@ -51,6 +51,7 @@ private:
     Finding checkObject(const scenario::ObjectAssertion& assertion);
     Finding checkPods(const scenario::PodWait& wait);
     std::vector<Inside> places(const scenario::Target& target, const std::string& container) const;
+    void captureLogs(); // of pods that are neither ready nor done
     std::string lastWarning(const std::string& ns, const std::string& pod) const;
 
     const scenario::Scenario& scenario_;

@@ -205,6 +205,10 @@ std::vector<std::string> additionalImageMounts(const std::string& labBase) {
 
 void setAdditionalImageMounts(std::vector<std::string> mounts) { imageMounts() = std::move(mounts); }
 
+UniqueFd openDirectoryInside(const std::string& root, const std::string& path) {
+    return openInside(openDirectory(root).get(), path, root, O_DIRECTORY);
+}
+
 void pivotInto(const std::string& root) {
     checked("chdir " + root, ::chdir(root.c_str()));
     checked("pivot_root " + root, ::syscall(SYS_pivot_root, ".", "."));

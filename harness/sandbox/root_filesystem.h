@@ -56,6 +56,8 @@ void pivotInto(const std::string& root);
 // Both, in a mount namespace that is the caller's own.
 void enterNewRoot(const RootSpec& spec);
 
+// A directory inside `root`, whatever symlinks lead to it; reachable as /proc/self/fd/N while the descriptor is open.
+UniqueFd openDirectoryInside(const std::string& root, const std::string& path);
 // `mkdir -p` in the current root.
 void makeDirectories(const std::string& path, unsigned mode = 0755);
 // File systems of the machine below "/" that an overlay of "/" does not show (a separate /usr, a bound /etc/resolv.conf).

@@ -25,9 +25,12 @@ bool isReady(const Json& pod) {
 }
 
 bool isController(const Json& pod) {
-    for (const auto& container : pod.at("spec").value("containers", Json::array()))
-        if (componentOf(container.value("image", "")) == Component::spiderpoolController)
+    for (const auto& container : pod.at("spec").value("containers", Json::array())) {
+        const Json command = container.value("command", Json::array());
+        const std::string program = command.empty() ? std::string() : command.at(0).get<std::string>();
+        if (componentOf(container.value("image", ""), program) == Component::spiderpoolController)
             return true;
+    }
     return false;
 }
 
