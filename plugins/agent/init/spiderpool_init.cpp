@@ -19,6 +19,8 @@ using OrderedJson = nlohmann::ordered_json;
 namespace {
 
 constexpr std::chrono::milliseconds retryInterval{2000};
+// Upstream waits its 2 s from the first time on. Looking sooner at first changes nothing but the wait.
+constexpr std::chrono::milliseconds firstRetry{20};
 constexpr std::chrono::milliseconds patience{300000}; // of 0.8; later ones wait for ever
 constexpr const char* group = "spiderpool.spidernet.io/v2beta1";
 const ResourceType subnetType{group, "spidersubnets", "SpiderSubnet", false};
@@ -62,9 +64,10 @@ InitStep SpiderpoolInit::run() {
     } catch (const NotYet& reason) {
         if (config_.release == AgentRelease::v0_8 && waited_ >= patience)
             return {InitStep::State::failed, "context deadline exceeded", {}};
-        waited_ += retryInterval;
+        const auto pause = std::clamp(waited_, firstRetry, retryInterval); // doubles
+        waited_ += pause;
         log(reason.what());
-        return {InitStep::State::retry, reason.what(), retryInterval};
+        return {InitStep::State::retry, reason.what(), pause};
     } catch (const std::runtime_error& error) {
         return {InitStep::State::failed, error.what(), {}};
     }
