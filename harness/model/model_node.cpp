@@ -327,6 +327,11 @@ void ModelNode::look(const Inside& inside, const std::function<void(View&)>& loo
     look(view);
 }
 
+bool ModelNode::hasComponent(const Inside& container) const {
+    const auto log = logs_.find({container.podUid, container.container});
+    return log != logs_.end() && !log->second.empty();
+}
+
 void ModelNode::endContainer(const Inside& inside, int signal) {
     const auto container = running(inside);
     loop_.post([this, id = container->id, signal, alive = std::weak_ptr<bool>(alive_)] {

@@ -50,6 +50,7 @@ public:
 
     void look(const Inside& inside, const std::function<void(View&)>& look);
     kernel::NetnsId netnsOf(const Inside& inside) const;
+    bool hasComponent(const Inside& container) const; // it is one of ours and so has a log
     void endContainer(const Inside& inside, int signal);
 
     void startKubeletServices(RegistrationHandler handler) override;

@@ -34,11 +34,17 @@ public:
     cluster::Cluster& cluster() override { return cluster_; }
 
     std::string cannotProbe(const std::string& kind) const override {
-        if (kind == "exec" || kind == "log")
-            return "the model runs no processes: " + kind + " needs the netns tier";
-        if (kind == "devices" || kind == "interface" || kind == "file" || kind == "reach" || kind == "rdma")
+        if (kind == "exec")
+            return "the model runs no processes: exec needs the netns tier";
+        if (kind == "log" || kind == "devices" || kind == "interface" || kind == "file" || kind == "reach" || kind == "rdma")
             return {};
         return "the model computes reachability, it does not run " + kind;
+    }
+
+    std::string cannotLog(const Inside& container) override {
+        if (node(container.node).hasComponent(container))
+            return {};
+        return "the model does not run the command of container " + container.container + ": its log needs the netns tier";
     }
 
     void look(const Inside& inside, const std::function<void(View&)>& look) override { node(inside.node).look(inside, look); }

@@ -73,6 +73,7 @@ public:
     cluster::Cluster& cluster() override { return cluster_; }
 
     std::string cannotProbe(const std::string&) const override { return {}; }
+    std::string cannotLog(const Inside&) override { return {}; }
 
     void look(const Inside& inside, const std::function<void(View&)>& look) override { node(inside.node).look(inside, look); }
 

@@ -488,6 +488,12 @@ Outcome Runner::probe(const Probe& probe) {
         emit_(report::AssertionResult{step_, Outcome::skipped, probe.place, describe(probe), reason, {}, {}, {}});
         return Outcome::skipped;
     }
+    if (const auto* log = std::get_if<LogProbe>(&probe.check))
+        for (const auto& inside : places(*probe.target, log->container))
+            if (const auto reason = tier_.cannotLog(inside); !reason.empty()) {
+                emit_(report::AssertionResult{step_, Outcome::skipped, probe.place, describe(probe), reason, {}, {}, {}});
+                return Outcome::skipped;
+            }
     if (const auto* exec = std::get_if<ExecProbe>(&probe.check))
         return probeExec(probe, *exec);
     if (const auto* reach = std::get_if<ReachProbe>(&probe.check))

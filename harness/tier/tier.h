@@ -65,6 +65,8 @@ public:
 
     // Empty when probes of this kind ("exec", "log", ...) can be performed, else the reason why not.
     virtual std::string cannotProbe(const std::string& kind) const = 0;
+    // The same for the output of one container.
+    virtual std::string cannotLog(const Inside& container) = 0;
 
     // Calls `look` with the view, valid during that call. Throws std::runtime_error when there is no such place (any more).
     virtual void look(const Inside& inside, const std::function<void(View&)>& look) = 0;

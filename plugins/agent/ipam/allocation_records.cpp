@@ -3,6 +3,8 @@
 #include "plugins/agent/ipam/json_access.h"
 
 #include <algorithm>
+#include <array>
+#include <iterator>
 #include <stdexcept>
 
 namespace rdmalab::plugin::ipam {
@@ -13,7 +15,52 @@ std::string entryText(const IpAddress& ip, const AllocationRecord& record) {
     return Json(ip.str()).dump() + ":" + Json{{"pod", record.pod}, {"podUid", record.podUid}}.dump();
 }
 
+IpAddress previous(const IpAddress& ip) {
+    std::array<unsigned char, 16> bytes{};
+    std::copy_n(ip.data(), ip.size(), bytes.begin());
+    for (std::size_t i = ip.size(); i-- > 0 && bytes[i]-- == 0;) {
+    }
+    return IpAddress::fromBytes(bytes.data(), ip.family());
+}
+
 } // namespace
+
+void AllocationRecords::joinRuns(const IpAddress& ip) {
+    IpAddress first = ip, last = ip;
+    auto after = runs_.upper_bound(ip);
+    if (after != runs_.begin()) {
+        const auto before = std::prev(after);
+        if (ip <= before->second)
+            return;
+        if (before->second.next() == ip) {
+            first = before->first;
+            runs_.erase(before);
+        }
+    }
+    if (after != runs_.end() && ip.next() == after->first) {
+        last = after->second;
+        runs_.erase(after);
+    }
+    runs_.emplace(first, last);
+}
+
+void AllocationRecords::splitRun(const IpAddress& ip) {
+    const auto run = std::prev(runs_.upper_bound(ip));
+    const auto [first, last] = *run;
+    runs_.erase(run);
+    if (first < ip)
+        runs_.emplace(first, previous(ip));
+    if (ip < last)
+        runs_.emplace(ip.next(), last);
+}
+
+const IpAddress* AllocationRecords::lastOfRun(const IpAddress& ip) const {
+    const auto after = runs_.upper_bound(ip);
+    if (after == runs_.begin())
+        return nullptr;
+    const auto before = std::prev(after);
+    return ip <= before->second ? &before->second : nullptr;
+}
 
 AllocationRecords AllocationRecords::parse(const std::string& text) {
     AllocationRecords result;
@@ -68,6 +115,7 @@ void AllocationRecords::insert(const IpAddress& ip, AllocationRecord record) {
     if (!isNew && ip < known->second)
         known->second = ip;
     records_[ip] = std::move(record);
+    joinRuns(ip);
 }
 
 void AllocationRecords::changeUid(const IpAddress& ip, const std::string& podUid) {
@@ -86,6 +134,7 @@ void AllocationRecords::erase(const IpAddress& ip) {
         return;
     const std::string uid = found->second.podUid;
     records_.erase(found);
+    splitRun(ip);
     stale_ = true;
     if (const auto known = byUid_.find(uid); known != byUid_.end() && known->second == ip) {
         byUid_.erase(known);
@@ -104,18 +153,12 @@ std::optional<IpAddress> AllocationRecords::firstFree(const std::vector<std::str
         if (!range || range->last < range->first)
             continue;
         IpAddress ip = range->first;
-        auto record = records_.lower_bound(ip);
         while (ip <= range->last) {
             const auto block = std::find_if(taken.begin(), taken.end(), [&](const IpRange& other) { return other.contains(ip); });
-            IpAddress end = ip; // of what is not free here
-            if (block != taken.end()) {
-                end = block->last;
-            } else {
-                while (record != records_.end() && record->first < ip)
-                    ++record;
-                if (record == records_.end() || record->first != ip)
-                    return ip;
-            }
+            const IpAddress* used = block != taken.end() ? &block->last : lastOfRun(ip);
+            if (used == nullptr)
+                return ip;
+            const IpAddress end = *used;
             if (!(end < range->last))
                 break;
             ip = end.next();

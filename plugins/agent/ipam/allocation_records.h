@@ -35,8 +35,13 @@ public:
     std::optional<IpAddress> firstFree(const std::vector<std::string>& ips, const std::vector<IpRange>& taken) const;
 
 private:
+    void joinRuns(const IpAddress& ip);
+    void splitRun(const IpAddress& ip);
+    const IpAddress* lastOfRun(const IpAddress& ip) const; // null when `ip` is not recorded
+
     std::map<IpAddress, AllocationRecord> records_;
     std::map<std::string, IpAddress> byUid_; // the lowest address of a pod that has several
+    std::map<IpAddress, IpAddress> runs_;    // first and last of adjacent recorded addresses, to jump over when one is picked
     // Appending to the text is all that an allocation from a large pool costs; anything else prints it anew.
     mutable std::string text_;
     mutable bool stale_ = false;

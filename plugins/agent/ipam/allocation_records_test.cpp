@@ -41,6 +41,24 @@ TEST(AllocationRecords, KnowAnotherAddressOfAPodThatLostOne) {
     EXPECT_EQ(records.addressOf("1"), ip("10.0.0.2"));
 }
 
+TEST(AllocationRecords, FindHolesWhereverTheyAppear) {
+    AllocationRecords records;
+    const std::vector<std::string> ips{"10.0.0.254-10.0.1.3"};
+    const auto pick = [&] {
+        const auto free = records.firstFree(ips, {});
+        if (free)
+            records.insert(*free, {"ns/" + free->str(), free->str()});
+        return free ? free->str() : "none";
+    };
+    for (const char* expected : {"10.0.0.254", "10.0.0.255", "10.0.1.0", "10.0.1.1", "10.0.1.2", "10.0.1.3", "none"})
+        EXPECT_EQ(pick(), expected);
+    for (const char* hole : {"10.0.1.0", "10.0.0.254", "10.0.1.3", "10.0.0.255"})
+        records.erase(ip(hole));
+    for (const char* expected : {"10.0.0.254", "10.0.0.255", "10.0.1.0", "10.0.1.3", "none"})
+        EXPECT_EQ(pick(), expected);
+    EXPECT_EQ(AllocationRecords::parse(records.print()).size(), 6u);
+}
+
 TEST(AllocationRecords, FindTheFirstFreeAddressAtTheEdges) {
     AllocationRecords records;
     const std::vector<IpRange> none;
