@@ -37,7 +37,9 @@ IpAddress IpAddress::fromBytes(const unsigned char* bytes, int family) {
     return ip;
 }
 
-int IpAddress::family() const noexcept { return v4_ ? AF_INET : AF_INET6; }
+int IpAddress::family() const noexcept {
+    return v4_ ? AF_INET : AF_INET6;
+}
 
 std::string IpAddress::str() const {
     char text[INET6_ADDRSTRLEN];
@@ -86,14 +88,20 @@ std::optional<Cidr> Cidr::parse(std::string_view text) {
     return Cidr{*address, prefix};
 }
 
-IpAddress Cidr::network() const { return masked(address, prefix, false); }
-IpAddress Cidr::broadcast() const { return masked(address, prefix, true); }
+IpAddress Cidr::network() const {
+    return masked(address, prefix, false);
+}
+IpAddress Cidr::broadcast() const {
+    return masked(address, prefix, true);
+}
 
 bool Cidr::contains(const IpAddress& ip) const {
     return ip.isV4() == address.isV4() && masked(ip, prefix, false) == network();
 }
 
-std::string Cidr::str() const { return address.str() + "/" + std::to_string(prefix); }
+std::string Cidr::str() const {
+    return address.str() + "/" + std::to_string(prefix);
+}
 
 std::optional<IpRange> IpRange::parse(std::string_view text) {
     const auto dash = text.find('-');
@@ -104,6 +112,8 @@ std::optional<IpRange> IpRange::parse(std::string_view text) {
     return IpRange{*first, *last};
 }
 
-std::string IpRange::str() const { return first == last ? first.str() : first.str() + "-" + last.str(); }
+std::string IpRange::str() const {
+    return first == last ? first.str() : first.str() + "-" + last.str();
+}
 
 } // namespace rdmalab

@@ -16,7 +16,8 @@ SystemError::SystemError(std::string_view attempted, int code)
     : std::runtime_error(std::string(attempted) + ": " + errnoText(code)), code_(code) {}
 
 std::string goErrnoText(int code) {
-    // Go keeps its own table (syscall/zerrors_linux_amd64.go): glibc's text with a lower-case first letter, with these exceptions.
+    // Go keeps its own table (syscall/zerrors_linux_amd64.go): glibc's text with a lower-case first letter, with these
+    // exceptions.
     switch (code) {
     case EIO:
         return "input/output error";

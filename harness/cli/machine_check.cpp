@@ -42,7 +42,8 @@ json tryEverything(const LabPlace& place) {
         } catch (const std::exception& failure) {
             error = failure.what();
         }
-        results.push_back({{"what", what}, {"ok", error.empty()}, {"detail", error.empty() ? "works" : error}, {"remedy", remedy}});
+        results.push_back(
+            {{"what", what}, {"ok", error.empty()}, {"detail", error.empty() ? "works" : error}, {"remedy", remedy}});
         return error.empty();
     };
     const UniqueFd network = newNetworkNamespace();
@@ -97,7 +98,8 @@ std::vector<MachineCheck> checkMachine(const std::string& pluginDirectory) {
     ::uname(&kernel);
     checks.push_back({"kernel", true, std::string(kernel.sysname) + " " + kernel.release, "", false});
     const bool root = ::geteuid() == 0;
-    checks.push_back({"root", root, root ? "yes" : fmt::format("running as user {}", ::geteuid()), root ? "" : "run it with sudo"});
+    checks.push_back(
+        {"root", root, root ? "yes" : fmt::format("running as user {}", ::geteuid()), root ? "" : "run it with sudo"});
     const bool plugins = ::access((pluginDirectory + "/multus").c_str(), X_OK) == 0;
     checks.push_back({"plugin executables", plugins, pluginDirectory + (plugins ? "" : " does not hold them"),
                       plugins ? "" : "build the whole project: they lie beside the rdmalab command"});
@@ -130,10 +132,10 @@ std::vector<MachineCheck> checkMachine(const std::string& pluginDirectory) {
                                   result.at("ok") ? "" : result.at("remedy").get<std::string>()});
     }
     const bool fuse = ::access("/dev/fuse", R_OK | W_OK) == 0;
-    checks.push_back({"/dev/fuse", fuse, fuse ? "there" : "missing or not accessible", fuse ? "" : "modprobe fuse; in a container, --device /dev/fuse",
-                      false});
-    checks.push_back({"iproute2", inPath("ip"), inPath("ip") ? "there" : "no ip command for probes that call it", "apt-get install iproute2",
-                      false});
+    checks.push_back({"/dev/fuse", fuse, fuse ? "there" : "missing or not accessible",
+                      fuse ? "" : "modprobe fuse; in a container, --device /dev/fuse", false});
+    checks.push_back({"iproute2", inPath("ip"), inPath("ip") ? "there" : "no ip command for probes that call it",
+                      "apt-get install iproute2", false});
     return checks;
 }
 

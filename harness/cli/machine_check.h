@@ -7,11 +7,11 @@
 namespace rdmalab::harness {
 
 struct MachineCheck {
-    std::string what;    // "network namespaces"
+    std::string what; // "network namespaces"
     bool ok = false;
-    std::string detail;  // what was found, or why not
-    std::string remedy;  // what to do; empty when ok
-    bool needed = true;  // by the netns tier; false: told for information
+    std::string detail; // what was found, or why not
+    std::string remedy; // what to do; empty when ok
+    bool needed = true; // by the netns tier; false: told for information
 };
 
 // Tries everything that the netns tier does, in a throw-away lab. `pluginDirectory` holds the plugin executables.

@@ -16,7 +16,9 @@ namespace {
 
 constexpr int badScenario = 2, badEnvironment = 3;
 
-std::string pluginDirectory() { return (std::filesystem::read_symlink("/proc/self/exe").parent_path() / "plugins").string(); }
+std::string pluginDirectory() {
+    return (std::filesystem::read_symlink("/proc/self/exe").parent_path() / "plugins").string();
+}
 
 int check(const std::vector<std::string>& paths, bool schema) {
     if (schema) {
@@ -29,7 +31,8 @@ int check(const std::vector<std::string>& paths, bool schema) {
         for (const auto& problem : loaded.diagnostics)
             std::cout << problem.str() << '\n';
         if (loaded.scenario)
-            std::cout << fmt::format("{}: ok, {} steps on {} nodes\n", path, loaded.scenario->steps.size(), loaded.scenario->nodes.size());
+            std::cout << fmt::format("{}: ok, {} steps on {} nodes\n", path, loaded.scenario->steps.size(),
+                                     loaded.scenario->nodes.size());
         bad = bad || !loaded.scenario;
     }
     return bad ? badScenario : 0;

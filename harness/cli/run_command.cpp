@@ -61,20 +61,22 @@ void play(const Scenario& scenario, const std::function<std::unique_ptr<Tier>()>
 }
 
 // Events of the lab come through a pipe, a line each; nothing else of it is needed.
-void playInLab(const Scenario& scenario, const std::string& pluginDirectory, int run, const std::function<void(const Event&)>& handle) {
+void playInLab(const Scenario& scenario, const std::string& pluginDirectory, int run,
+               const std::function<void(const Event&)>& handle) {
     int fds[2];
     checked("pipe", ::pipe2(fds, O_CLOEXEC));
     UniqueFd in(fds[0]), out(fds[1]);
     ChildProcess lab = startLab(pluginDirectory, [&](const LabPlace& place) {
         in.reset();
         ::signal(SIGPIPE, SIG_IGN);
-        play(scenario, [&] { return makeNetnsTier(scenario, place); },
-             [&](report::EventBody body) {
-                 const std::string line = report::toLine({run, std::move(body)}) + "\n";
-                 for (std::size_t done = 0; done < line.size();)
-                     done += static_cast<std::size_t>(
-                         checked("write to the report", ::write(out.get(), line.data() + done, line.size() - done)));
-             });
+        play(
+            scenario, [&] { return makeNetnsTier(scenario, place); },
+            [&](report::EventBody body) {
+                const std::string line = report::toLine({run, std::move(body)}) + "\n";
+                for (std::size_t done = 0; done < line.size();)
+                    done += static_cast<std::size_t>(
+                        checked("write to the report", ::write(out.get(), line.data() + done, line.size() - done)));
+            });
         return 0;
     });
     out.reset();
@@ -176,7 +178,11 @@ private:
         if (tier == scenario::Tier::netns)
             playInLab(scenario, options_.pluginDirectory, run, handle);
         else
-            play(scenario, [&] { return makeModelTier(scenario); }, [&](report::EventBody body) { handle({run, std::move(body)}); });
+            play(
+                scenario, [&] { return makeModelTier(scenario); },
+                [&](report::EventBody body) {
+                    handle({run, std::move(body)});
+                });
         return verdicts;
     }
 
@@ -190,8 +196,14 @@ private:
         const auto begin = std::chrono::steady_clock::now();
         const auto differences = differencesOf(verdicts[0], verdicts[1]);
         for (const auto& difference : differences)
-            emit(run, report::AssertionResult{1, Outcome::failed, difference.place, difference.what, "the tiers disagree",
-                                              difference.first, difference.second, {}});
+            emit(run, report::AssertionResult{1,
+                                              Outcome::failed,
+                                              difference.place,
+                                              difference.what,
+                                              "the tiers disagree",
+                                              difference.first,
+                                              difference.second,
+                                              {}});
         const auto outcome = differences.empty() ? Outcome::passed : Outcome::failed;
         if (differences.empty())
             emit(run, report::AssertionResult{1, Outcome::passed, scenario.metadata.place, "verdicts are equal", {}, {}, {}, {}});

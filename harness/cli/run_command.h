@@ -8,7 +8,7 @@ namespace rdmalab::harness {
 
 struct RunOptions {
     std::vector<std::string> paths;
-    std::string tier = "auto"; // auto, all, model, netns
+    std::string tier = "auto";        // auto, all, model, netns
     std::vector<std::string> reports; // "junit=FILE", "json=FILE"
     bool verbose = false;
     std::string pluginDirectory;

@@ -16,12 +16,9 @@ std::string_view repository(std::string_view image) {
 
 Component componentOf(std::string_view image, std::string_view program) {
     static constexpr std::pair<std::string_view, Component> table[] = {
-        {"spiderpool-agent", Component::spiderpoolAgent},
-        {"spiderpool-controller", Component::spiderpoolController},
-        {"spiderpool-init", Component::spiderpoolInit},
-        {"spiderpool-plugins", Component::pluginInstaller},
-        {"multus-cni", Component::multusInstaller},
-        {"k8s-rdma-shared-dev-plugin", Component::rdmaSharedDevicePlugin},
+        {"spiderpool-agent", Component::spiderpoolAgent}, {"spiderpool-controller", Component::spiderpoolController},
+        {"spiderpool-init", Component::spiderpoolInit},   {"spiderpool-plugins", Component::pluginInstaller},
+        {"multus-cni", Component::multusInstaller},       {"k8s-rdma-shared-dev-plugin", Component::rdmaSharedDevicePlugin},
     };
     auto name = repository(image);
     // The chart runs spiderpool-init from the controller's image.

@@ -76,7 +76,8 @@ class InitComponent final : public ModelComponent {
 public:
     InitComponent(const ContainerConfig& config, ModelNode& node, ComponentHooks hooks)
         : node_(node), hooks_(std::move(hooks)), client_(node.store()),
-          init_(client_, node.files(), plugin::readInitConfig(plugin::parseAgentRelease(node.spec().release), config.env), hooks_.log) {
+          init_(client_, node.files(), plugin::readInitConfig(plugin::parseAgentRelease(node.spec().release), config.env),
+                hooks_.log) {
         next(clock::Duration::zero());
     }
     ~InitComponent() override { node_.loop().cancel(timer_); }
@@ -104,8 +105,9 @@ class SharedPluginComponent final : public ModelComponent {
 public:
     SharedPluginComponent(const ContainerConfig& config, ModelNode& node, const ComponentHooks& hooks) : node_(node) {
         const auto rsdp = plugin::parseRsdpConfig(mountedFile(config, "/k8s-rdma-shared-dev-plugin", "config.json"), hooks.log);
-        plugin_ = std::make_shared<plugin::RdmaSharedPlugin>(rsdp, plugin::rsdpReleaseOf(sharedPluginRelease(config.image, node.spec().release)), node.files(), node.kernel(),
-                                                             hooks.log);
+        plugin_ = std::make_shared<plugin::RdmaSharedPlugin>(
+            rsdp, plugin::rsdpReleaseOf(sharedPluginRelease(config.image, node.spec().release)), node.files(), node.kernel(),
+            hooks.log);
         for (std::size_t i = 0; i < plugin_->resources().size(); ++i) {
             const auto& resource = plugin_->resources()[i];
             const std::string endpoint = "/var/lib/kubelet/plugins_registry/" + resource.socketName;

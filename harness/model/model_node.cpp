@@ -53,11 +53,14 @@ ModelNode::ModelNode(ModelNodeSpec spec, hardware::Machine& machine, kernel::Mod
     for (const auto& [name, content] : spec_.cniFiles)
         disk_.write("/etc/cni/net.d/" + name, content, 0644);
     exec_ = std::make_unique<InProcessExec>(*files_, [this](plugin::CniExec& exec) {
-        return plugin::CniServices{*kernel_, *files_, exec,
+        return plugin::CniServices{*kernel_,
+                                   *files_,
+                                   exec,
                                    [this](const std::string& socket, const plugin::HttpRequest& request) {
                                        const auto agent = agents_.find(socket);
                                        if (agent == agents_.end())
-                                           throw std::runtime_error("dial unix " + socket + ": connect: no such file or directory");
+                                           throw std::runtime_error("dial unix " + socket +
+                                                                    ": connect: no such file or directory");
                                        return agent->second(request);
                                    },
                                    [this](const std::string&) -> std::unique_ptr<plugin::KubeClient> {
@@ -74,7 +77,9 @@ ModelNode::~ModelNode() {
     containers_.clear();
 }
 
-std::string ModelNode::newId() { return fmt::format("{:064x}", std::hash<std::string>{}(spec_.name) + ++serial_); }
+std::string ModelNode::newId() {
+    return fmt::format("{:064x}", std::hash<std::string>{}(spec_.name) + ++serial_);
+}
 
 // ---- device plugins -----------------------------------------------------------------------------------------------------------
 
@@ -84,7 +89,9 @@ void ModelNode::startKubeletServices(RegistrationHandler handler) {
         announce(endpoint);
 }
 
-void ModelNode::stopKubeletServices() { registration_ = nullptr; }
+void ModelNode::stopKubeletServices() {
+    registration_ = nullptr;
+}
 
 void ModelNode::announce(const std::string& endpoint) {
     loop_.post([this, endpoint, alive = std::weak_ptr<bool>(alive_)] {
@@ -102,9 +109,12 @@ void ModelNode::registerPlugin(const std::string& resource, const std::string& e
     announce(endpoint);
 }
 
-void ModelNode::unregisterPlugin(const std::string& endpoint) { plugins_.erase(endpoint); }
+void ModelNode::unregisterPlugin(const std::string& endpoint) {
+    plugins_.erase(endpoint);
+}
 
-void ModelNode::connectDevicePlugin(const std::string& endpoint, Callback<std::shared_ptr<cluster::DevicePluginConnection>> reply) {
+void ModelNode::connectDevicePlugin(const std::string& endpoint,
+                                    Callback<std::shared_ptr<cluster::DevicePluginConnection>> reply) {
     loop_.post([this, endpoint, reply = std::move(reply)] {
         using Connection = Result<std::shared_ptr<cluster::DevicePluginConnection>>;
         const auto plugin = plugins_.find(endpoint);
@@ -116,7 +126,9 @@ void ModelNode::connectDevicePlugin(const std::string& endpoint, Callback<std::s
 
 // ---- sandboxes ----------------------------------------------------------------------------------------------------------------
 
-std::string ModelNode::networkNotReady() { return cni_->notReady(); }
+std::string ModelNode::networkNotReady() {
+    return cni_->notReady();
+}
 
 void ModelNode::addNetwork(Sandbox& sandbox) {
     sandbox.netns = world_.addNetns(netns_, sandbox.config.podName);
@@ -155,8 +167,8 @@ void ModelNode::runPodSandbox(const cluster::SandboxConfig& config, Callback<clu
                 addNetwork(*sandbox);
             }
         } catch (const std::exception& failure) {
-            const std::string error = fmt::format("rpc error: code = Unknown desc = failed to setup network for sandbox \"{}\": {}",
-                                                  sandbox->id, failure.what());
+            const std::string error = fmt::format(
+                "rpc error: code = Unknown desc = failed to setup network for sandbox \"{}\": {}", sandbox->id, failure.what());
             try {
                 removeNetwork(*sandbox);
             } catch (const std::exception&) {
@@ -201,9 +213,9 @@ void ModelNode::startContainer(const ContainerConfig& config, Callback<std::stri
         container->sandbox = sandbox->second;
         for (const auto& device : wanted.devices)
             if (!files_->exists(device.hostPath))
-                return reply(Result<std::string>::failure(
-                    fmt::format("failed to generate container \"{}\" spec: failed to generate spec: lstat {}: no such file or directory",
-                                wanted.name, device.hostPath)));
+                return reply(Result<std::string>::failure(fmt::format(
+                    "failed to generate container \"{}\" spec: failed to generate spec: lstat {}: no such file or directory",
+                    wanted.name, device.hostPath)));
         containers_[container->id] = container;
         reply(Result<std::string>::success(container->id));
         std::string& log = logs_[{wanted.podUid, wanted.name}];
@@ -241,9 +253,9 @@ void ModelNode::stopContainer(const std::string& containerId, int graceSeconds) 
     if (found == containers_.end())
         return;
     // Our components end well on SIGTERM, a shell or sleep is ended by it.
-    const ContainerExit status = graceSeconds == 0             ? ContainerExit{137, 9}
-                                 : found->second->component    ? ContainerExit{0, 0}
-                                                               : ContainerExit{143, 15};
+    const ContainerExit status = graceSeconds == 0          ? ContainerExit{137, 9}
+                                 : found->second->component ? ContainerExit{0, 0}
+                                                            : ContainerExit{143, 15};
     loop_.after(stopTime, [this, containerId, status, alive = std::weak_ptr<bool>(alive_)] {
         const auto node = alive.lock();
         if (node && *node)
@@ -256,7 +268,8 @@ std::string ModelNode::containerLog(const std::string& podUid, const std::string
     return found == logs_.end() ? std::string() : found->second;
 }
 
-void ModelNode::serveAgent(const std::string& socketPath, std::function<plugin::HttpResponse(const plugin::HttpRequest&)> handle) {
+void ModelNode::serveAgent(const std::string& socketPath,
+                           std::function<plugin::HttpResponse(const plugin::HttpRequest&)> handle) {
     disk_.addSocket(socketPath, 0755);
     agents_[socketPath] = std::move(handle);
 }
@@ -273,7 +286,8 @@ std::shared_ptr<ModelNode::Container> ModelNode::running(const Inside& inside) c
         if (container->config.podUid == inside.podUid && (inside.container.empty() || container->config.name == inside.container))
             return container;
     throw std::runtime_error(fmt::format("no container{} of pod {}/{} is running",
-                                         inside.container.empty() ? "" : " " + inside.container, inside.podNamespace, inside.podName));
+                                         inside.container.empty() ? "" : " " + inside.container, inside.podNamespace,
+                                         inside.podName));
 }
 
 kernel::NetnsId ModelNode::netnsOf(const Inside& inside) const {
@@ -318,7 +332,8 @@ void ModelNode::look(const Inside& inside, const std::function<void(View&)>& loo
     files.mount("/sys", sys, "/sys");
     for (const auto& device : container->config.devices) {
         const auto status = files_->status(device.hostPath);
-        files.addDevice(device.containerPath, plugin::FileKind::characterDevice, status.deviceMajor, status.deviceMinor, status.mode);
+        files.addDevice(device.containerPath, plugin::FileKind::characterDevice, status.deviceMajor, status.deviceMinor,
+                        status.mode);
     }
     for (const auto& mount : container->config.mounts)
         for (const auto& [name, content] : mount.files)

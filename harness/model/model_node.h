@@ -44,8 +44,8 @@ struct ModelNodeSpec {
 class ModelNode final : public cluster::NodeHost {
 public:
     // Everything passed must outlive the node.
-    ModelNode(ModelNodeSpec spec, hardware::Machine& machine, kernel::ModelWorld& world, kernel::NetnsId netns, cluster::Store& store,
-              clock::EventLoop& loop);
+    ModelNode(ModelNodeSpec spec, hardware::Machine& machine, kernel::ModelWorld& world, kernel::NetnsId netns,
+              cluster::Store& store, clock::EventLoop& loop);
     ~ModelNode() override;
 
     void look(const Inside& inside, const std::function<void(View&)>& look);
@@ -61,8 +61,8 @@ public:
     std::string networkNotReady() override;
     void runPodSandbox(const cluster::SandboxConfig& config, cluster::Callback<cluster::SandboxStatus> reply) override;
     void stopPodSandbox(const std::string& sandboxId, cluster::Callback<cluster::Done> reply) override;
-    void startContainer(const cluster::ContainerConfig& config, cluster::Callback<std::string> reply, std::function<void()> onReady,
-                        std::function<void(cluster::ContainerExit)> onExit) override;
+    void startContainer(const cluster::ContainerConfig& config, cluster::Callback<std::string> reply,
+                        std::function<void()> onReady, std::function<void(cluster::ContainerExit)> onExit) override;
     void stopContainer(const std::string& containerId, int graceSeconds) override;
     std::string containerLog(const std::string& podUid, const std::string& container) override;
 
@@ -112,7 +112,7 @@ private:
     std::unique_ptr<InProcessExec> exec_;
     std::unique_ptr<plugin::CniRuntime> cni_;
     std::map<std::string, std::function<plugin::HttpResponse(const plugin::HttpRequest&)>> agents_; // by socket path
-    RegistrationHandler registration_; // empty while the kubelet is down
+    RegistrationHandler registration_;              // empty while the kubelet is down
     std::map<std::string, PluginEndpoint> plugins_; // by endpoint
     std::map<std::string, std::shared_ptr<Sandbox>> sandboxes_;
     std::map<std::string, std::shared_ptr<Container>> containers_;

@@ -49,7 +49,8 @@ public:
 
     void look(const Inside& inside, const std::function<void(View&)>& look) override { node(inside.node).look(inside, look); }
 
-    void exec(const Inside&, const std::vector<std::string>&, std::chrono::milliseconds, cluster::Callback<ExecResult> reply) override {
+    void exec(const Inside&, const std::vector<std::string>&, std::chrono::milliseconds,
+              cluster::Callback<ExecResult> reply) override {
         loop_.post([reply] { reply(cluster::Result<ExecResult>::failure("the model runs no processes")); });
     }
 
@@ -112,8 +113,8 @@ private:
             for (const auto& address : addresses)
                 kernel->addAddress(kernel->linkByName(name)->index, address);
         };
-        addLink("eth0", fmt::format("02:00:0a:ff:{:02x}:{:02x}", index / 256, index % 256), 1500, fabric_.addPort(managementSwitch),
-                {management}, true);
+        addLink("eth0", fmt::format("02:00:0a:ff:{:02x}:{:02x}", index / 256, index % 256), 1500,
+                fabric_.addPort(managementSwitch), {management}, true);
         plugin::Route route;
         route.gateway = managementGateway(management);
         route.family = route.gateway->family();
@@ -150,6 +151,8 @@ private:
 
 } // namespace
 
-std::unique_ptr<Tier> makeModelTier(const scenario::Scenario& scenario) { return std::make_unique<ModelTier>(scenario); }
+std::unique_ptr<Tier> makeModelTier(const scenario::Scenario& scenario) {
+    return std::make_unique<ModelTier>(scenario);
+}
 
 } // namespace rdmalab::harness

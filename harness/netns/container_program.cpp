@@ -11,7 +11,9 @@ namespace rdmalab::harness {
 namespace {
 constexpr const char* kubeconfigDirectory = "/etc/rdmalab";
 
-std::string executable(const char* name) { return std::string(pluginsInContainer) + "/" + name; }
+std::string executable(const char* name) {
+    return std::string(pluginsInContainer) + "/" + name;
+}
 } // namespace
 
 ContainerProgram containerProgram(const cluster::ContainerConfig& config, const ComponentContext& context) {
@@ -25,8 +27,7 @@ ContainerProgram containerProgram(const cluster::ContainerConfig& config, const 
 
     // The agent's own plugins go along: upstream its postStart hook copies them.
     const std::string bin = std::string(pluginsInContainer) + "/";
-    const std::string installBinaries =
-        "cp " + bin + "multus " + bin + "spiderpool " + bin + "coordinator /host/opt/cni/bin/";
+    const std::string installBinaries = "cp " + bin + "multus " + bin + "spiderpool " + bin + "coordinator /host/opt/cni/bin/";
     const std::string installMultus = installBinaries + " && " + bin + "multus-entrypoint --cni-conf-dir=/host/etc/cni/net.d";
     const std::string confFile = " --multus-conf-file=/tmp/multus-conf/00-multus.conf";
     switch (component) {
@@ -34,8 +35,9 @@ ContainerProgram containerProgram(const cluster::ContainerConfig& config, const 
         program.argv = config.command;
         program.argv.insert(program.argv.end(), config.args.begin(), config.args.end());
         if (config.command.empty())
-            throw std::runtime_error("image \"" + config.image +
-                                     "\" is not one that rdmalab brings, and its entry point is unknown: give the container a command");
+            throw std::runtime_error(
+                "image \"" + config.image +
+                "\" is not one that rdmalab brings, and its entry point is unknown: give the container a command");
         break;
     case Component::spiderpoolAgent:
         if (config.name == "multus-cni") { // the sidecar of later charts

@@ -170,8 +170,12 @@ std::string NetnsNode::newId() {
     return id;
 }
 
-void NetnsNode::startKubeletServices(RegistrationHandler handler) { kubelet_->start(std::move(handler), podResources_); }
-void NetnsNode::stopKubeletServices() { kubelet_->stop(); }
+void NetnsNode::startKubeletServices(RegistrationHandler handler) {
+    kubelet_->start(std::move(handler), podResources_);
+}
+void NetnsNode::stopKubeletServices() {
+    kubelet_->stop();
+}
 void NetnsNode::connectDevicePlugin(const std::string& endpoint,
                                     Callback<std::shared_ptr<cluster::DevicePluginConnection>> reply) {
     kubelet_->connectDevicePlugin(endpoint, std::move(reply));
@@ -308,9 +312,10 @@ RootSpec NetnsNode::rootFor(const ContainerConfig& config, const Program& progra
     for (const auto& device : config.devices) {
         const auto status = files_->status(device.hostPath);
         if (status.kind == plugin::FileKind::missing)
-            throw std::runtime_error(fmt::format("failed to generate container \"{}\" spec: failed to generate spec: lstat {}: no "
-                                                 "such file or directory",
-                                                 config.name, device.hostPath));
+            throw std::runtime_error(
+                fmt::format("failed to generate container \"{}\" spec: failed to generate spec: lstat {}: no "
+                            "such file or directory",
+                            config.name, device.hostPath));
         root.devices.push_back({device.containerPath, status.deviceMajor, status.deviceMinor, status.mode});
     }
     if (program.needsPlugins)
@@ -347,9 +352,8 @@ void NetnsNode::startContainer(const ContainerConfig& config, Callback<std::stri
             if (!error.empty())
                 return reply(Result<std::string>::failure(error));
             containers_[container->id] = container;
-            loop_.watch(container->output.get(), [this, weak = std::weak_ptr(container), fd = container->output.get()] {
-                readLog(weak, fd);
-            });
+            loop_.watch(container->output.get(),
+                        [this, weak = std::weak_ptr(container), fd = container->output.get()] { readLog(weak, fd); });
             loop_.watch(container->process.pidfd().get(), [this, weak = std::weak_ptr(container)] {
                 if (const auto ending = weak.lock())
                     ended(ending);
@@ -502,8 +506,7 @@ std::string NetnsNode::containerLog(const std::string& podUid, const std::string
 
 NetnsNode::Container& NetnsNode::running(const Inside& inside) const {
     for (const auto& [id, container] : containers_)
-        if (container->config.podUid == inside.podUid &&
-            (inside.container.empty() || container->config.name == inside.container))
+        if (container->config.podUid == inside.podUid && (inside.container.empty() || container->config.name == inside.container))
             return *container;
     throw std::runtime_error(fmt::format("no container{} of pod {}/{} is running",
                                          inside.container.empty() ? "" : " " + inside.container, inside.podNamespace,
@@ -564,7 +567,9 @@ void NetnsNode::exec(const Inside& inside, const std::vector<std::string>& argv,
     });
 }
 
-void NetnsNode::signalContainer(const Inside& inside, int number) { running(inside).process.signal(number); }
+void NetnsNode::signalContainer(const Inside& inside, int number) {
+    running(inside).process.signal(number);
+}
 
 void NetnsNode::removeCharDevice(const std::string& device) {
     machine_.removeCharDevice(device);

@@ -32,11 +32,11 @@ struct RootSpec;
 
 struct NetnsNodeSpec {
     std::string name;
-    int index = 0;                      // unique in the lab; part of paths
-    std::vector<std::string> addresses; // of the node itself, for hostNetwork pods
+    int index = 0;                                             // unique in the lab; part of paths
+    std::vector<std::string> addresses;                        // of the node itself, for hostNetwork pods
     std::vector<std::pair<std::string, std::string>> cniFiles; // name and content, for /etc/cni/net.d
-    std::string kubeconfig;             // content, given to components
-    std::string release;                // of the components ("0.8", "1.2")
+    std::string kubeconfig;                                    // content, given to components
+    std::string release;                                       // of the components ("0.8", "1.2")
 };
 
 class NetnsNode final : public cluster::NodeHost {
@@ -68,8 +68,8 @@ public:
     std::string networkNotReady() override;
     void runPodSandbox(const cluster::SandboxConfig& config, cluster::Callback<cluster::SandboxStatus> reply) override;
     void stopPodSandbox(const std::string& sandboxId, cluster::Callback<cluster::Done> reply) override;
-    void startContainer(const cluster::ContainerConfig& config, cluster::Callback<std::string> reply, std::function<void()> onReady,
-                        std::function<void(cluster::ContainerExit)> onExit) override;
+    void startContainer(const cluster::ContainerConfig& config, cluster::Callback<std::string> reply,
+                        std::function<void()> onReady, std::function<void(cluster::ContainerExit)> onExit) override;
     void stopContainer(const std::string& containerId, int graceSeconds) override;
     std::string containerLog(const std::string& podUid, const std::string& container) override;
 
@@ -105,8 +105,8 @@ private:
     std::unique_ptr<KubeletServices> kubelet_;
     PodResourcesProvider podResources_;
     std::atomic<unsigned> serial_{0};
-    std::map<std::string, SandboxPtr> sandboxes_;      // by id
-    std::map<std::string, ContainerPtr> containers_;   // by id; those that run
+    std::map<std::string, SandboxPtr> sandboxes_;                     // by id
+    std::map<std::string, ContainerPtr> containers_;                  // by id; those that run
     std::map<std::pair<std::string, std::string>, std::string> logs_; // by pod uid and container name
     std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);
 };

@@ -82,9 +82,7 @@ public:
         node(inside.node).exec(inside, argv, timeout, std::move(reply));
     }
 
-    std::string log(const Inside& inside) override {
-        return node(inside.node).containerLog(inside.podUid, inside.container);
-    }
+    std::string log(const Inside& inside) override { return node(inside.node).containerLog(inside.podUid, inside.container); }
 
     void reach(const Inside& from, const IpAddress& to, cluster::Callback<ReachResult> reply) override {
         auto network = std::make_shared<Namespaces>();
@@ -237,7 +235,7 @@ private:
     WorkerPool workers_;
     std::map<std::string, std::string> bridges_;
     std::vector<std::unique_ptr<hardware::Machine>> machines_;
-    std::map<std::string, std::unique_ptr<NetnsNode>> nodes_; // outlive the cluster that uses them
+    std::map<std::string, std::unique_ptr<NetnsNode>> nodes_;          // outlive the cluster that uses them
     std::map<std::pair<std::string, std::string>, std::string> wires_; // (node, netdev) -> name in the fabric
     cluster::Cluster cluster_;
     cluster::ApiServer api_;

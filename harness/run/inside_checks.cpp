@@ -25,11 +25,13 @@ std::string trimmed(std::string text) {
 
 // "5: LinkUp" -> "LINK_UP": sysfs and iproute2 have different words for the same state.
 std::string physicalWord(const std::string& sysfs) {
-    static const std::pair<const char*, const char*> words[] = {
-        {"LinkUp", "LINK_UP"},   {"Disabled", "DISABLED"},
-        {"Polling", "POLLING"},  {"Sleep", "SLEEP"},
-        {"PortConfigurationTraining", "PORT_CONFIGURATION_TRAINING"},
-        {"LinkErrorRecovery", "LINK_ERROR_RECOVER"}, {"Phy Test", "PHY_TEST"}};
+    static const std::pair<const char*, const char*> words[] = {{"LinkUp", "LINK_UP"},
+                                                                {"Disabled", "DISABLED"},
+                                                                {"Polling", "POLLING"},
+                                                                {"Sleep", "SLEEP"},
+                                                                {"PortConfigurationTraining", "PORT_CONFIGURATION_TRAINING"},
+                                                                {"LinkErrorRecovery", "LINK_ERROR_RECOVER"},
+                                                                {"Phy Test", "PHY_TEST"}};
     const auto colon = sysfs.find(": ");
     const std::string word = colon == std::string::npos ? sysfs : sysfs.substr(colon + 2);
     for (const auto& [kernel, tool] : words)

@@ -80,9 +80,8 @@ Outcome Runner::run() {
         }
         if (outcome == Outcome::failed)
             captureLogs();
-        emit_(report::StepFinished{
-            step_, outcome, failure,
-            std::chrono::duration_cast<milliseconds>(std::chrono::steady_clock::now() - begin)});
+        emit_(report::StepFinished{step_, outcome, failure,
+                                   std::chrono::duration_cast<milliseconds>(std::chrono::steady_clock::now() - begin)});
         all = worse(all, outcome);
         if (outcome == Outcome::failed || outcome == Outcome::error)
             break;
@@ -208,8 +207,8 @@ Runner::Finding Runner::checkObject(const ObjectAssertion& assertion) {
     const Json metadata = wanted.value("metadata", Json::object());
     const bool named = metadata.contains("name") && metadata.at("name").is_string();
     const std::string name = named ? metadata.value("name", "") : std::string();
-    const std::string ns = metadata.contains("namespace") && metadata.at("namespace").is_string() ? metadata.value("namespace", "")
-                                                                                                  : std::string();
+    const std::string ns =
+        metadata.contains("namespace") && metadata.at("namespace").is_string() ? metadata.value("namespace", "") : std::string();
     int matching = 0;
     std::optional<Mismatch> nearest;
     std::size_t fewest = ~std::size_t{0};
@@ -231,8 +230,8 @@ Runner::Finding Runner::checkObject(const ObjectAssertion& assertion) {
     case ObjectAssertion::Mode::present:
         finding.ok = matching > 0;
         if (!finding.ok && nearest) {
-            finding.message = named ? nearest->path + " differs" : fmt::format("none of {} matches; the nearest differs in {}", looked,
-                                                                              nearest->path);
+            finding.message = named ? nearest->path + " differs"
+                                    : fmt::format("none of {} matches; the nearest differs in {}", looked, nearest->path);
             finding.expected = nearest->expected;
             finding.found = nearest->found;
             finding.place = nearest->place;
@@ -328,7 +327,8 @@ Runner::Finding Runner::checkPods(const PodWait& wait) {
     if (finding.ok)
         return {};
     finding.message = fmt::format("{} of {} {}", good, pods.size(), name(wait.condition));
-    finding.expected = wait.count ? fmt::format("{} {}", *wait.count, name(wait.condition)) : fmt::format("all {}", name(wait.condition));
+    finding.expected =
+        wait.count ? fmt::format("{} {}", *wait.count, name(wait.condition)) : fmt::format("all {}", name(wait.condition));
     finding.found = pods.empty() ? "no such pod" : fmt::format("{}", fmt::join(others, "; "));
     return finding;
 }
@@ -422,8 +422,12 @@ Outcome Runner::probeExec(const Probe& probe, const ExecProbe& exec) {
             if (text.message.empty())
                 text = checkText(exec.err, done.errors, "stderr");
             if (done.exitCode != exec.exitCode)
-                finding = {false, "exit code", fmt::format("{}", exec.exitCode), fmt::format("{}", done.exitCode),
-                           done.errors.empty() ? std::string() : "stderr: " + done.errors, {}};
+                finding = {false,
+                           "exit code",
+                           fmt::format("{}", exec.exitCode),
+                           fmt::format("{}", done.exitCode),
+                           done.errors.empty() ? std::string() : "stderr: " + done.errors,
+                           {}};
             else if (!text.message.empty())
                 finding = {false, text.message, text.expected, text.found, {}, text.place};
         }
@@ -441,8 +445,7 @@ Outcome Runner::probeReach(const Probe& probe, const ReachProbe& reach) {
         std::vector<End> result;
         for (const auto& pod : select(tier_.cluster().store(), pods))
             if (!pod->at("metadata").contains("deletionTimestamp"))
-                result.push_back({insideOf(*pod, {}), fullName(*pod),
-                                  pod->value("status", Json::object()).value("podIP", "")});
+                result.push_back({insideOf(*pod, {}), fullName(*pod), pod->value("status", Json::object()).value("podIP", "")});
         return result;
     };
     std::vector<std::pair<End, End>> pairs;
@@ -472,8 +475,12 @@ Outcome Runner::probeReach(const Probe& probe, const ReachProbe& reach) {
             if (!result || !*result)
                 finding = {false, result ? result->error : "no answer", {}, {}, {}, {}};
             else if (result->value->ok != reach.expectReached)
-                finding = {false, fmt::format("{} -> {} ({})", a.name, b.name, b.ip), reach.expectReached ? "answers" : "no answer",
-                           result->value->ok ? "answers" : result->value->detail, {}, {}};
+                finding = {false,
+                           fmt::format("{} -> {} ({})", a.name, b.name, b.ip),
+                           reach.expectReached ? "answers" : "no answer",
+                           result->value->ok ? "answers" : result->value->detail,
+                           {},
+                           {}};
         }
         outcome = worse(outcome, conclude(what, probe.place, finding));
     }

@@ -15,17 +15,36 @@ namespace rdmalab::harness {
 
 namespace {
 const std::map<std::string, int>& names() {
-    static const std::map<std::string, int> table = {
-        {"CHOWN", CAP_CHOWN},           {"DAC_OVERRIDE", CAP_DAC_OVERRIDE}, {"DAC_READ_SEARCH", CAP_DAC_READ_SEARCH},
-        {"FOWNER", CAP_FOWNER},         {"FSETID", CAP_FSETID},             {"KILL", CAP_KILL},
-        {"SETGID", CAP_SETGID},         {"SETUID", CAP_SETUID},             {"SETPCAP", CAP_SETPCAP},
-        {"NET_RAW", CAP_NET_RAW},       {"NET_ADMIN", CAP_NET_ADMIN},       {"NET_BIND_SERVICE", CAP_NET_BIND_SERVICE},
-        {"IPC_LOCK", CAP_IPC_LOCK},     {"IPC_OWNER", CAP_IPC_OWNER},       {"SYS_CHROOT", CAP_SYS_CHROOT},
-        {"SYS_PTRACE", CAP_SYS_PTRACE}, {"SYS_ADMIN", CAP_SYS_ADMIN},       {"SYS_RESOURCE", CAP_SYS_RESOURCE},
-        {"SYS_NICE", CAP_SYS_NICE},     {"SYS_RAWIO", CAP_SYS_RAWIO},       {"SYS_TIME", CAP_SYS_TIME},
-        {"SETFCAP", CAP_SETFCAP},       {"AUDIT_WRITE", CAP_AUDIT_WRITE},   {"MKNOD", CAP_MKNOD},
-        {"SYS_MODULE", CAP_SYS_MODULE}, {"BPF", CAP_BPF},                   {"PERFMON", CAP_PERFMON},
-        {"SYSLOG", CAP_SYSLOG},         {"LEASE", CAP_LEASE},               {"NET_BROADCAST", CAP_NET_BROADCAST}};
+    static const std::map<std::string, int> table = {{"CHOWN", CAP_CHOWN},
+                                                     {"DAC_OVERRIDE", CAP_DAC_OVERRIDE},
+                                                     {"DAC_READ_SEARCH", CAP_DAC_READ_SEARCH},
+                                                     {"FOWNER", CAP_FOWNER},
+                                                     {"FSETID", CAP_FSETID},
+                                                     {"KILL", CAP_KILL},
+                                                     {"SETGID", CAP_SETGID},
+                                                     {"SETUID", CAP_SETUID},
+                                                     {"SETPCAP", CAP_SETPCAP},
+                                                     {"NET_RAW", CAP_NET_RAW},
+                                                     {"NET_ADMIN", CAP_NET_ADMIN},
+                                                     {"NET_BIND_SERVICE", CAP_NET_BIND_SERVICE},
+                                                     {"IPC_LOCK", CAP_IPC_LOCK},
+                                                     {"IPC_OWNER", CAP_IPC_OWNER},
+                                                     {"SYS_CHROOT", CAP_SYS_CHROOT},
+                                                     {"SYS_PTRACE", CAP_SYS_PTRACE},
+                                                     {"SYS_ADMIN", CAP_SYS_ADMIN},
+                                                     {"SYS_RESOURCE", CAP_SYS_RESOURCE},
+                                                     {"SYS_NICE", CAP_SYS_NICE},
+                                                     {"SYS_RAWIO", CAP_SYS_RAWIO},
+                                                     {"SYS_TIME", CAP_SYS_TIME},
+                                                     {"SETFCAP", CAP_SETFCAP},
+                                                     {"AUDIT_WRITE", CAP_AUDIT_WRITE},
+                                                     {"MKNOD", CAP_MKNOD},
+                                                     {"SYS_MODULE", CAP_SYS_MODULE},
+                                                     {"BPF", CAP_BPF},
+                                                     {"PERFMON", CAP_PERFMON},
+                                                     {"SYSLOG", CAP_SYSLOG},
+                                                     {"LEASE", CAP_LEASE},
+                                                     {"NET_BROADCAST", CAP_NET_BROADCAST}};
     return table;
 }
 } // namespace

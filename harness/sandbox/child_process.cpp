@@ -98,8 +98,10 @@ void connectStandard(int in, int out, int err) {
         env.push_back(nullptr);
         // execvpe searches the PATH of the calling process, not that of `env`.
         const auto path = spec.environment.find("PATH");
-        ::setenv("PATH", path == spec.environment.end() ? "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
-                                                        : path->second.c_str(), 1);
+        ::setenv("PATH",
+                 path == spec.environment.end() ? "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+                                                : path->second.c_str(),
+                 1);
         ::execvpe(argv[0], argv.data(), env.data());
         throw SystemError("exec " + spec.argv[0], errno);
     } catch (const std::exception& error) {

@@ -16,15 +16,15 @@ namespace rdmalab::harness {
 struct Namespaces;
 
 struct ExitStatus {
-    int code = 0;   // 128 + signal when a signal ended it
+    int code = 0; // 128 + signal when a signal ended it
     int signal = 0;
 };
 
 struct ProcessSpec {
-    std::vector<std::string> argv;             // argv[0] is looked up in PATH of `environment` inside the namespaces
+    std::vector<std::string> argv; // argv[0] is looked up in PATH of `environment` inside the namespaces
     std::map<std::string, std::string> environment;
     std::string workingDirectory = "/";
-    const Namespaces* namespaces = nullptr;    // null = the caller's
+    const Namespaces* namespaces = nullptr;                          // null = the caller's
     int standardInput = -1, standardOutput = -1, standardError = -1; // -1 = /dev/null
     // Runs in the child after it has entered the namespaces and before exec; what it throws is the start's failure.
     std::function<void()> prepare;

@@ -33,7 +33,9 @@ Namespaces namespacesOf(pid_t pid) {
             openNamespace(dir + "pid")};
 }
 
-Namespaces duplicate(const Namespaces& n) { return {copyOf(n.net), copyOf(n.mnt), copyOf(n.uts), copyOf(n.ipc), copyOf(n.pid)}; }
+Namespaces duplicate(const Namespaces& n) {
+    return {copyOf(n.net), copyOf(n.mnt), copyOf(n.uts), copyOf(n.ipc), copyOf(n.pid)};
+}
 
 void onOwnThread(const std::function<void()>& work) {
     std::exception_ptr failure;
@@ -72,7 +74,9 @@ UniqueFd newNetworkNamespace() {
     return result;
 }
 
-UniqueFd currentNamespace(const std::string& kind) { return openNamespace("/proc/thread-self/ns/" + kind); }
+UniqueFd currentNamespace(const std::string& kind) {
+    return openNamespace("/proc/thread-self/ns/" + kind);
+}
 
 void bindNamespace(const UniqueFd& ns, const std::string& path) {
     UniqueFd file(checked("create " + path, ::open(path.c_str(), O_CREAT | O_RDONLY | O_CLOEXEC, 0444)));

@@ -61,8 +61,7 @@ public:
 
     void mountFresh(const char* type, const std::string& target, unsigned long flags, const char* options) const {
         const UniqueFd place = directory(target);
-        checked(std::string("mount ") + type + " on " + target,
-                ::mount(type, procPath(place).c_str(), type, flags, options));
+        checked(std::string("mount ") + type + " on " + target, ::mount(type, procPath(place).c_str(), type, flags, options));
     }
 
     void writeFile(const std::string& dir, const std::string& name, const std::string& content) const {
@@ -79,8 +78,8 @@ public:
         const UniqueFd place = directory(node.path.substr(0, slash));
         // The umask must not take bits away: the mode is part of what a driver promises.
         const mode_t old = ::umask(0);
-        const int result = ::mknodat(place.get(), node.path.c_str() + slash + 1, S_IFCHR | node.mode,
-                                     makedev(node.major, node.minor));
+        const int result =
+            ::mknodat(place.get(), node.path.c_str() + slash + 1, S_IFCHR | node.mode, makedev(node.major, node.minor));
         ::umask(old);
         checked("mknod " + node.path, result);
     }
@@ -180,9 +179,9 @@ void makeDirectories(const std::string& path, unsigned mode) {
 }
 
 std::vector<std::string> additionalImageMounts(const std::string& labBase) {
-    static const std::set<std::string> image = {"ext2", "ext3",  "ext4",    "xfs",      "btrfs", "overlay",
-                                                "zfs",  "f2fs",  "squashfs", "erofs",   "9p",    "virtiofs",
-                                                "nfs",  "nfs4",  "fuse.lxcfs", "fuseblk", "vfat"};
+    static const std::set<std::string> image = {"ext2", "ext3", "ext4",       "xfs",     "btrfs", "overlay",
+                                                "zfs",  "f2fs", "squashfs",   "erofs",   "9p",    "virtiofs",
+                                                "nfs",  "nfs4", "fuse.lxcfs", "fuseblk", "vfat"};
     std::vector<std::string> result;
     std::ifstream table("/proc/self/mountinfo");
     for (std::string line; std::getline(table, line);) {
@@ -203,7 +202,9 @@ std::vector<std::string> additionalImageMounts(const std::string& labBase) {
     return result;
 }
 
-void setAdditionalImageMounts(std::vector<std::string> mounts) { imageMounts() = std::move(mounts); }
+void setAdditionalImageMounts(std::vector<std::string> mounts) {
+    imageMounts() = std::move(mounts);
+}
 
 UniqueFd openDirectoryInside(const std::string& root, const std::string& path) {
     return openInside(openDirectory(root).get(), path, root, O_DIRECTORY);
@@ -223,8 +224,7 @@ std::string assembleRoot(const RootSpec& spec) {
     for (const auto& dir : {root.path(), upper, work})
         makeDirectories(dir);
     const std::string options = "lowerdir=/,upperdir=" + upper + ",workdir=" + work;
-    checked("mount overlay of / on " + root.path(),
-            ::mount("overlay", root.path().c_str(), "overlay", 0, options.c_str()));
+    checked("mount overlay of / on " + root.path(), ::mount("overlay", root.path().c_str(), "overlay", 0, options.c_str()));
 
     for (const auto& path : imageMounts()) {
         const DetachedMount mount(path, {}, false);

@@ -43,7 +43,7 @@ struct RootSpec {
     bool ownNetworkInSys = false;                   // class/net and devices/virtual/net are those of the caller's namespace
     std::vector<std::string> emptyDirectories;      // fresh tmpfs each
     std::vector<BindMount> binds;
-    std::map<std::string, std::string> directories; // lab directory -> target, read-only
+    std::map<std::string, std::string> directories;                  // lab directory -> target, read-only
     std::map<std::string, std::map<std::string, std::string>> files; // target directory -> name -> content
     std::vector<DeviceNode> devices;
     bool ownDev = true; // a fresh /dev with `devices`; otherwise a bind brings one

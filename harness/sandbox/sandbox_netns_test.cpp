@@ -97,8 +97,9 @@ TEST_F(Lab, ContainerSeesImageButWritesStayInside) {
     const auto text = run([&](const LabPlace& place) {
         const PodSandbox sandbox(newNetworkNamespace(), "web-0");
         const RootSpec root = plainRoot(place, "c");
-        const auto result = runProcess(
-            shell("hostname; echo x > " + marker + " && cat " + marker + "; test -x /bin/sh && echo image", sandbox.namespaces(), root));
+        const auto result =
+            runProcess(shell("hostname; echo x > " + marker + " && cat " + marker + "; test -x /bin/sh && echo image",
+                             sandbox.namespaces(), root));
         return result.output + result.errors;
     });
     EXPECT_EQ(text, "web-0\nx\nimage\n");
@@ -111,9 +112,10 @@ TEST_F(Lab, ContainerHasOnlyGivenDevicesAndItsOwnNetdevs) {
         RootSpec root = plainRoot(place, "c");
         root.ownNetworkInSys = true;
         root.devices = {{"/dev/infiniband/uverbs0", 231, 192, 0666}};
-        const auto result = runProcess(shell("ls -l /dev/infiniband | tail -n +2 | cut -c1-10; ls /sys/class/net; cat "
-                                             "/sys/class/net/lo/ifindex; stat -c %t:%T /dev/infiniband/uverbs0; echo ok > /dev/null",
-                                             sandbox.namespaces(), root));
+        const auto result =
+            runProcess(shell("ls -l /dev/infiniband | tail -n +2 | cut -c1-10; ls /sys/class/net; cat "
+                             "/sys/class/net/lo/ifindex; stat -c %t:%T /dev/infiniband/uverbs0; echo ok > /dev/null",
+                             sandbox.namespaces(), root));
         return result.output + result.errors;
     });
     EXPECT_EQ(text, "crw-rw-rw-\nlo\n1\ne7:c0\n");
@@ -163,8 +165,8 @@ TEST_F(Lab, ContainerCapabilitiesAreThoseOfARuntime) {
     const auto text = run([](const LabPlace& place) {
         const PodSandbox sandbox(newNetworkNamespace(), "p");
         const RootSpec root = plainRoot(place, "c");
-        ProcessSpec process = shell("grep CapEff /proc/self/status; mount -t tmpfs x /mnt 2>/dev/null || echo refused",
-                                    sandbox.namespaces(), root);
+        ProcessSpec process =
+            shell("grep CapEff /proc/self/status; mount -t tmpfs x /mnt 2>/dev/null || echo refused", sandbox.namespaces(), root);
         process.prepare = [&, inner = process.prepare] {
             inner();
             dropToContainerCapabilities({"IPC_LOCK"});

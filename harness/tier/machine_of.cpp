@@ -9,8 +9,8 @@ namespace rdmalab::harness {
 hardware::MachineSpec machineSpecOf(const scenario::Node& node) {
     hardware::MachineSpec spec;
     spec.name = node.name;
-    spec.rdmaNetns = node.rdmaNetns == scenario::RdmaNetns::exclusive ? hardware::RdmaNetnsMode::exclusive
-                                                                      : hardware::RdmaNetnsMode::shared;
+    spec.rdmaNetns =
+        node.rdmaNetns == scenario::RdmaNetns::exclusive ? hardware::RdmaNetnsMode::exclusive : hardware::RdmaNetnsMode::shared;
     int maxNuma = -1;
     for (const auto& nic : node.nics)
         maxNuma = std::max(maxNuma, nic.numa.value_or(-1));

@@ -15,7 +15,8 @@ cluster::NodeSpec clusterNodeOf(const scenario::Node& node);
 // As given, or 10.255.0.1 and up in a /16.
 Cidr managementAddress(const scenario::Node& node, int index);
 // The router of the management network, which every node's default route names: the subnet's first address, or the last one when
-// that is the node's own. Plugins ask the kernel for routes to pods, so a node without a default route would be unlike a real one.
+// that is the node's own. Plugins ask the kernel for routes to pods, so a node without a default route would be unlike a real
+// one.
 IpAddress managementGateway(const Cidr& address);
 
 } // namespace rdmalab::harness

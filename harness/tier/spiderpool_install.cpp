@@ -37,7 +37,8 @@ bool isController(const Json& pod) {
 // The controllers run in the control plane's process; the pod of the Deployment decides when.
 class Installation final : public SpiderpoolInstallation {
 public:
-    Installation(const scenario::Scenario& scenario, cluster::Cluster& cluster, clock::EventLoop& loop) : store_(cluster.store()) {
+    Installation(const scenario::Scenario& scenario, cluster::Cluster& cluster, clock::EventLoop& loop)
+        : store_(cluster.store()) {
         const auto profile = cluster::spiderpoolProfile(scenario.compat.spiderpool);
         cluster::SpiderpoolAdmissionOptions admission;
         admission.profile = profile;

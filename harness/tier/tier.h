@@ -76,7 +76,7 @@ public:
     virtual void reach(const Inside& from, const IpAddress& to, cluster::Callback<ReachResult> reply) = 0;
 
     // Faults. They throw std::runtime_error when there is nothing to disturb.
-    virtual void killContainer(const Inside& container) = 0;                // SIGKILL
+    virtual void killContainer(const Inside& container) = 0; // SIGKILL
     virtual void stopContainer(const Inside& container, int graceSeconds) = 0;
     virtual void setCharDevice(const std::string& node, const std::string& device, bool present) = 0;
     virtual void setLink(const std::string& node, const std::string& netdev, bool up) = 0;

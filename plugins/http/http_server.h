@@ -10,7 +10,8 @@
 
 namespace rdmalab::plugin {
 
-// Keep-alive, concurrent connections, bodies up to 8 MiB with any method. An empty Host header is accepted: Go's unix clients send it.
+// Keep-alive, concurrent connections, bodies up to 8 MiB with any method. An empty Host header is accepted: Go's unix clients
+// send it.
 class HttpServer {
 public:
     using Reply = std::function<void(HttpResponse)>;

@@ -64,8 +64,11 @@ TEST_F(Http, GetMayHaveABodyAndHostMayBeEmpty) {
 }
 
 TEST_F(Http, MissingSocketIsToldInGosWords) {
-    EXPECT_THAT([&] { unixHttpRequest(path_, {"GET", "/", ""}); },
-                ThrowsMessage<std::runtime_error>("dial unix " + path_ + ": connect: no such file or directory"));
+    EXPECT_THAT(
+        [&] {
+            unixHttpRequest(path_, {"GET", "/", ""});
+        },
+        ThrowsMessage<std::runtime_error>("dial unix " + path_ + ": connect: no such file or directory"));
 }
 
 TEST_F(Http, NobodyListeningIsToldInGosWords) {
@@ -75,9 +78,12 @@ TEST_F(Http, NobodyListeningIsToldInGosWords) {
         port = portOf(listener);
     }
     TcpHttpClient client("127.0.0.1", port);
-    EXPECT_THAT([&] { client.request({"GET", "/", ""}); },
-                ThrowsMessage<std::runtime_error>(
-                    StartsWith("dial tcp 127.0.0.1:" + std::to_string(port) + ": connect: connection refused")));
+    EXPECT_THAT(
+        [&] {
+            client.request({"GET", "/", ""});
+        },
+        ThrowsMessage<std::runtime_error>(
+            StartsWith("dial tcp 127.0.0.1:" + std::to_string(port) + ": connect: connection refused")));
 }
 
 TEST_F(Http, SixtyFourClientsAtOnceEachGetTheirOwnAnswer) {

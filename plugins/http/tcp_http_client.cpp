@@ -40,7 +40,8 @@ HttpResponse TcpHttpClient::request(const HttpRequest& request) {
         } catch (const boost::system::system_error& failure) {
             connection_.reset();
             if (!reused)
-                throw std::runtime_error(request.method + " http://" + host + request.target + ": " + wire::goText(failure.code()));
+                throw std::runtime_error(request.method + " http://" + host + request.target + ": " +
+                                         wire::goText(failure.code()));
         }
     }
 }

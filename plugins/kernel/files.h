@@ -11,7 +11,7 @@ enum class FileKind { missing, regular, directory, symlink, characterDevice, blo
 
 struct FileStatus {
     FileKind kind = FileKind::missing;
-    unsigned mode = 0;                     // permission bits
+    unsigned mode = 0;                         // permission bits
     unsigned deviceMajor = 0, deviceMinor = 0; // of a device node
 };
 

@@ -26,15 +26,15 @@ private:
 struct Link {
     int index = 0;
     std::string name;
-    std::string kind;   // IFLA_INFO_KIND: "macvlan", "veth", ""
-    std::string mac;    // lower case, colons
-    std::string encap;  // "ether", "loopback", "infiniband"
-    std::string mode;   // macvlan / ipvlan mode where it applies, as ip(8) prints it
+    std::string kind;  // IFLA_INFO_KIND: "macvlan", "veth", ""
+    std::string mac;   // lower case, colons
+    std::string encap; // "ether", "loopback", "infiniband"
+    std::string mode;  // macvlan / ipvlan mode where it applies, as ip(8) prints it
     int mtu = 0;
-    int parentIndex = 0;      // IFLA_LINK; 0 = none
+    int parentIndex = 0;          // IFLA_LINK; 0 = none
     bool parentElsewhere = false; // IFLA_LINK_NETNSID present: parentIndex counts in another namespace
-    bool up = false;          // IFF_UP
-    bool lowerUp = false;     // IFF_LOWER_UP: carrier
+    bool up = false;              // IFF_UP
+    bool lowerUp = false;         // IFF_LOWER_UP: carrier
     bool multicast = false, broadcast = false;
 };
 
@@ -75,9 +75,9 @@ struct Neighbour {
 struct MacvlanSpec {
     std::string name;
     int masterIndex = 0;
-    std::string mode = "bridge"; // private vepa bridge passthru
-    int mtu = 0;                 // 0 = inherit
-    std::string mac;             // empty = kernel's choice
+    std::string mode = "bridge";     // private vepa bridge passthru
+    int mtu = 0;                     // 0 = inherit
+    std::string mac;                 // empty = kernel's choice
     std::uint32_t bcQueueLength = 0; // 0 = not sent
 };
 

@@ -40,7 +40,8 @@ json HttpKubeClient::call(const std::string& method, const std::string& target, 
         return answer;
     if (answer.is_object())
         throw KubeError(response.status, answer.value("reason", ""), answer.value("message", response.body));
-    throw KubeError(response.status, "", response.body.empty() ? "HTTP status " + std::to_string(response.status) : response.body);
+    throw KubeError(response.status, "",
+                    response.body.empty() ? "HTTP status " + std::to_string(response.status) : response.body);
 }
 
 json HttpKubeClient::get(const ResourceType& type, const std::string& ns, const std::string& name) {

@@ -15,8 +15,8 @@ class KubeError : public std::runtime_error {
 public:
     KubeError(int code, std::string reason, const std::string& message)
         : std::runtime_error(message), code_(code), reason_(std::move(reason)) {}
-    int code() const noexcept { return code_; }                       // HTTP status; 0 = no answer
-    const std::string& reason() const noexcept { return reason_; }    // "NotFound", "Conflict", "AlreadyExists", "Invalid"
+    int code() const noexcept { return code_; }                    // HTTP status; 0 = no answer
+    const std::string& reason() const noexcept { return reason_; } // "NotFound", "Conflict", "AlreadyExists", "Invalid"
     bool notFound() const noexcept { return code_ == 404; }
     bool conflict() const noexcept { return reason_ == "Conflict"; }
     bool alreadyExists() const noexcept { return reason_ == "AlreadyExists"; }

@@ -8,7 +8,9 @@ EventLoop::TimerId EventLoop::after(Duration delay, Action action) {
     return id;
 }
 
-void EventLoop::cancel(TimerId id) { timers_.erase({id.at, id.serial}); }
+void EventLoop::cancel(TimerId id) {
+    timers_.erase({id.at, id.serial});
+}
 
 bool EventLoop::runDueTimer(TimePoint now) {
     if (timers_.empty() || timers_.begin()->first.first > now)

@@ -11,7 +11,9 @@
 namespace rdmalab::clock {
 
 namespace {
-TimePoint monotonic() { return std::chrono::steady_clock::now().time_since_epoch(); }
+TimePoint monotonic() {
+    return std::chrono::steady_clock::now().time_since_epoch();
+}
 } // namespace
 
 RealLoop::RealLoop()
@@ -23,7 +25,9 @@ RealLoop::RealLoop()
 
 RealLoop::~RealLoop() = default;
 
-TimePoint RealLoop::now() const { return monotonic() - start_; }
+TimePoint RealLoop::now() const {
+    return monotonic() - start_;
+}
 
 void RealLoop::post(Action action) {
     {
@@ -95,7 +99,7 @@ bool RealLoop::runUntil(const std::function<bool()>& done, Duration limit) {
             }
             const auto found = watched_.find(fd);
             if (found == watched_.end())
-                continue; // unwatched by an earlier action of this round
+                continue;                        // unwatched by an earlier action of this round
             const Action action = found->second; // a copy: the action may unwatch itself
             action();
             if (done())

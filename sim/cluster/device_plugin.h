@@ -52,8 +52,8 @@ public:
     virtual void options(Callback<DevicePluginOptions> reply) = 0;
     // `onList` for every message; `onEnd` once, when the stream has ended.
     virtual void listAndWatch(std::function<void(std::vector<PluginDevice>)> onList, std::function<void(std::string)> onEnd) = 0;
-    virtual void preferredAllocation(const std::vector<std::string>& available, const std::vector<std::string>& mustInclude, int size,
-                                     Callback<std::vector<std::string>> reply) = 0;
+    virtual void preferredAllocation(const std::vector<std::string>& available, const std::vector<std::string>& mustInclude,
+                                     int size, Callback<std::vector<std::string>> reply) = 0;
     // One container request with these ids. An answer without container responses is a success with nullopt inside.
     virtual void allocate(const std::vector<std::string>& ids, Callback<std::optional<AllocateResponse>> reply) = 0;
     virtual void preStartContainer(const std::vector<std::string>& ids, Callback<Done> reply) = 0;

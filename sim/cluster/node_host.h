@@ -27,7 +27,7 @@ struct SandboxStatus {
 
 struct ContainerMount {
     std::string containerPath;
-    std::string hostPath;                     // on the node; empty when `files` or a fresh directory is meant
+    std::string hostPath; // on the node; empty when `files` or a fresh directory is meant
     bool readOnly = false;
     std::map<std::string, std::string> files; // ConfigMap, Secret, downward API: name -> content
 };
@@ -43,13 +43,13 @@ struct ContainerConfig {
     std::vector<DeviceSpec> devices; // what Allocate returned
     std::vector<std::string> addCapabilities;
     bool hostNetwork = false, privileged = false;
-    int attempt = 0; // 0 for the first start
+    int attempt = 0;                                // 0 for the first start
     std::map<std::string, std::string> annotations; // what Allocate returned, for the container runtime
     std::vector<std::string> cdiDevices;            // "vendor/class=device", as Allocate returned them
 };
 
 struct ContainerExit {
-    int code = 0;   // 128 + signal when killed by one
+    int code = 0; // 128 + signal when killed by one
     int signal = 0;
 };
 

@@ -45,7 +45,9 @@ struct Target {
     std::map<std::string, std::string> query;
 };
 
-KubeError unknownPath() { return {404, "NotFound", "the server could not find the requested resource"}; }
+KubeError unknownPath() {
+    return {404, "NotFound", "the server could not find the requested resource"};
+}
 
 Target parse(const Store& store, const std::string& target) {
     Target result;
@@ -153,10 +155,12 @@ Json listOf(const Store& store, const Target& target) {
             {"items", std::move(items)}};
 }
 
-HttpResponse answer(int status, const Json& body) { return {status, body.dump(), "application/json"}; }
+HttpResponse answer(int status, const Json& body) {
+    return {status, body.dump(), "application/json"};
+}
 
 Json statusOf(const KubeError& error) {
-    return {{"apiVersion", "v1"}, {"kind", "Status"},         {"metadata", Json::object()}, {"status", "Failure"},
+    return {{"apiVersion", "v1"},   {"kind", "Status"},         {"metadata", Json::object()}, {"status", "Failure"},
             {"code", error.code()}, {"reason", error.reason()}, {"message", error.what()}};
 }
 
@@ -185,7 +189,8 @@ HttpResponse dispatch(Store& store, const HttpRequest& request) {
     if (request.method == "PUT" && !target.name.empty()) {
         Json object = bodyOf(request);
         complete(object, target);
-        return answer(200, target.subresource.empty() ? *store.update(std::move(object)) : *store.updateStatus(std::move(object)));
+        return answer(200,
+                      target.subresource.empty() ? *store.update(std::move(object)) : *store.updateStatus(std::move(object)));
     }
     if (request.method == "PATCH" && !target.name.empty()) {
         if (request.contentType.find("json-patch") != std::string::npos)

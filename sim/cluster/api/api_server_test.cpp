@@ -1,5 +1,5 @@
-#include "sim/cluster/api/api_server.h"
 #include "sim/clock/virtual_loop.h"
+#include "sim/cluster/api/api_server.h"
 #include "sim/cluster/store.h"
 
 #include <gtest/gtest.h>
@@ -85,7 +85,8 @@ TEST_F(Api, BodiesThatContradictThePathAreRefused) {
 }
 
 TEST_F(Api, NonsenseNeverGetsPast) {
-    for (const char* target : {"/", "/api", "/api/v1", "/apis/x", "/api/v1/nothing", "/api/v1/pods/a/b/c", "/api/v1/pods/a/log", ""}) {
+    for (const char* target :
+         {"/", "/api", "/api/v1", "/apis/x", "/api/v1/nothing", "/api/v1/pods/a/b/c", "/api/v1/pods/a/log", ""}) {
         call("GET", target);
         EXPECT_EQ(status_, 404) << target;
     }

@@ -28,9 +28,15 @@ Json StoreClient::list(const ResourceType& type, const std::string& ns) {
     return items;
 }
 
-Json StoreClient::create(const ResourceType& type, const Json& object) { return *store_.create(typed(type, object)); }
-Json StoreClient::update(const ResourceType& type, const Json& object) { return *store_.update(typed(type, object)); }
-Json StoreClient::updateStatus(const ResourceType& type, const Json& object) { return *store_.updateStatus(typed(type, object)); }
+Json StoreClient::create(const ResourceType& type, const Json& object) {
+    return *store_.create(typed(type, object));
+}
+Json StoreClient::update(const ResourceType& type, const Json& object) {
+    return *store_.update(typed(type, object));
+}
+Json StoreClient::updateStatus(const ResourceType& type, const Json& object) {
+    return *store_.updateStatus(typed(type, object));
+}
 
 Json StoreClient::mergePatch(const ResourceType& type, const std::string& ns, const std::string& name, const Json& patch) {
     return *store_.mergePatch(type.kind, ns, name, patch);
