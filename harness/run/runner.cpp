@@ -100,6 +100,7 @@ Outcome Runner::conclude(const std::string& what, const Place& place, const Find
 
 Outcome Runner::expect(const std::string& what, const Place& place, milliseconds timeout, const Check& check) {
     Finding finding;
+    std::string told;
     std::uint64_t seen = ~std::uint64_t{0};
     bool changed = true; // something that the store does not show
     tier_.onChange = [&changed] { changed = true; };
@@ -112,6 +113,10 @@ Outcome Runner::expect(const std::string& what, const Place& place, milliseconds
             changed = false;
             seen = version;
             finding = check();
+            if (!finding.ok && finding.message != told) {
+                told = finding.message;
+                emit_(report::ProgressLine{"waiting for " + what + ": " + told});
+            }
             return finding.ok;
         },
         timeout);
