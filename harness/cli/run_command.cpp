@@ -40,18 +40,24 @@ std::string now() {
     return text;
 }
 
+// What becomes of a tier after its run. A lab's process ends right after it: the kernel takes all there is, and waiting for
+// plugins that are still at work would only cost time.
+enum class Afterwards { destroy, leave };
+
 // The steps, framed by the tier's life. Emits everything after TierChosen.
 void play(const Scenario& scenario, const std::function<std::unique_ptr<Tier>()>& makeTier,
-          const std::function<void(report::EventBody)>& emit) {
+          const std::function<void(report::EventBody)>& emit, Afterwards afterwards) {
     const auto begin = std::chrono::steady_clock::now();
     report::ScenarioFinished finished;
     try {
-        const auto tier = makeTier();
+        auto tier = makeTier();
         Runner runner(scenario, *tier, emit);
         finished.outcome = runner.run();
         finished.message = runner.message();
         if (tier->kind() == scenario::Tier::model)
             finished.simulated = std::chrono::duration_cast<report::Milliseconds>(tier->loop().now());
+        if (afterwards == Afterwards::leave)
+            static_cast<void>(tier.release());
     } catch (const std::exception& error) {
         finished.outcome = Outcome::error;
         finished.message = error.what();
@@ -76,7 +82,8 @@ void playInLab(const Scenario& scenario, const std::string& pluginDirectory, int
                 for (std::size_t done = 0; done < line.size();)
                     done += static_cast<std::size_t>(
                         checked("write to the report", ::write(out.get(), line.data() + done, line.size() - done)));
-            });
+            },
+            Afterwards::leave);
         return 0;
     });
     out.reset();
@@ -182,7 +189,8 @@ private:
                 scenario, [&] { return makeModelTier(scenario); },
                 [&](report::EventBody body) {
                     handle({run, std::move(body)});
-                });
+                },
+                Afterwards::destroy);
         return verdicts;
     }
 

@@ -1,6 +1,7 @@
 #include "harness/model/model_tier.h"
 
 #include "harness/model/model_node.h"
+#include "harness/scenario/machine_spec.h"
 #include "harness/tier/machine_of.h"
 #include "harness/tier/spiderpool_install.h"
 #include "plugins/kernel/kernel.h"
@@ -98,7 +99,7 @@ private:
 
     void addNode(const scenario::Scenario& scenario, const scenario::Node& spec, int index) {
         const Cidr management = managementAddress(spec, index);
-        auto& machine = *(machines_[spec.name] = std::make_unique<hardware::Machine>(machineSpecOf(spec)));
+        auto& machine = *(machines_[spec.name] = std::make_unique<hardware::Machine>(scenario::machineSpec(spec)));
         const auto netns = world_.addNode(spec.name);
         const auto kernel = world_.kernel(netns);
         const auto addLink = [&](const std::string& name, const std::string& mac, int mtu, fabric::PortId port,

@@ -4,6 +4,7 @@
 #include "harness/netns/netns_node.h"
 #include "harness/netns/ping.h"
 #include "harness/netns/worker_pool.h"
+#include "harness/scenario/machine_spec.h"
 #include "harness/tier/machine_of.h"
 #include "harness/tier/spiderpool_install.h"
 #include "plugins/http/http_server.h"
@@ -135,7 +136,7 @@ private:
     void addNode(const scenario::Scenario& scenario, const scenario::Node& spec, int index, const LabPlace& lab) {
         const std::string management = managementAddress(spec, index).str();
         const std::string address = management.substr(0, management.find('/'));
-        machines_.push_back(std::make_unique<hardware::Machine>(machineSpecOf(spec)));
+        machines_.push_back(std::make_unique<hardware::Machine>(scenario::machineSpec(spec)));
         hardware::Machine& machine = *machines_.back();
 
         NetnsNodeSpec nodeSpec;

@@ -6,39 +6,6 @@
 
 namespace rdmalab::harness {
 
-hardware::MachineSpec machineSpecOf(const scenario::Node& node) {
-    hardware::MachineSpec spec;
-    spec.name = node.name;
-    spec.rdmaNetns =
-        node.rdmaNetns == scenario::RdmaNetns::exclusive ? hardware::RdmaNetnsMode::exclusive : hardware::RdmaNetnsMode::shared;
-    int maxNuma = -1;
-    for (const auto& nic : node.nics)
-        maxNuma = std::max(maxNuma, nic.numa.value_or(-1));
-    for (int id = 0; id <= maxNuma; ++id)
-        spec.numa.push_back({id, std::to_string(id * 16) + "-" + std::to_string(id * 16 + 15)});
-    for (const auto& nic : node.nics) {
-        hardware::NicSpec one;
-        one.model = nic.model;
-        one.pci = nic.pci;
-        one.netdev = nic.netdev;
-        one.rdma = nic.rdma;
-        one.slot = nic.slot;
-        one.numa = nic.numa;
-        one.mac = nic.mac;
-        one.mtu = nic.mtu;
-        one.up = nic.linkUp;
-        one.cabled = nic.switchName.has_value();
-        one.charDevices = nic.charDevices;
-        if (nic.linkLayer)
-            one.linkLayer = *nic.linkLayer == "infiniband" ? hardware::LinkLayer::infiniband : hardware::LinkLayer::ethernet;
-        if (nic.totalVfs)
-            one.totalVfs = static_cast<unsigned>(*nic.totalVfs);
-        one.addresses = nic.addresses;
-        spec.nics.push_back(std::move(one));
-    }
-    return spec;
-}
-
 const scenario::Nic& nicOf(const scenario::Node& node, const hardware::Nic& nic) {
     for (const auto& candidate : node.nics)
         if (candidate.pci == nic.pci.address.str())

@@ -7,7 +7,6 @@
 
 namespace rdmalab::harness {
 
-hardware::MachineSpec machineSpecOf(const scenario::Node& node);
 // The scenario's words about a NIC of the machine made from it.
 const scenario::Nic& nicOf(const scenario::Node& node, const hardware::Nic& nic);
 // Without addresses: those are the tier's.
