@@ -1,5 +1,7 @@
 #include "harness/scenario/shape.h"
 
+#include <algorithm>
+
 #include "harness/scenario/diagnostic.h"
 
 #include <nlohmann/json.hpp>
@@ -220,10 +222,10 @@ private:
                     key.shape->description;
         }
         for (const Rule& rule : shape.rules)
-            checkRule(node, rule, what);
+            checkRule(node, rule, shape, what);
     }
 
-    void checkRule(const YamlNode& node, const Rule& rule, const std::string& what) {
+    void checkRule(const YamlNode& node, const Rule& rule, const Shape& shape, const std::string& what) {
         std::vector<std::string> given;
         Place second;
         for (const YamlEntry& entry : node.entries) {
@@ -236,13 +238,17 @@ private:
             }
         }
         if (given.empty() && rule.kind != Rule::Kind::atMostOne) {
-            Diagnostic& d =
-                incomplete(node, what + " needs " + (rule.kind == Rule::Kind::exactlyOne ? "one of " : "at least one of ") +
-                                     joined(rule.keys, " or "));
             for (const YamlEntry& entry : node.entries) {
-                if (const std::string similar = nearest(entry.key, rule.keys); !similar.empty())
-                    d.hint = "did you mean '" + similar + "' for '" + entry.key + "'?";
+                // A slip of the pen has been reported as an unknown key: one diagnostic for one mistake.
+                const bool known =
+                    std::any_of(shape.keys.begin(), shape.keys.end(), [&](const Key& key) { return key.name == entry.key; });
+                if (!known && !nearest(entry.key, rule.keys).empty()) {
+                    bad_.incomplete.insert(&node);
+                    return;
+                }
             }
+            incomplete(node, what + " needs " + (rule.kind == Rule::Kind::exactlyOne ? "one of " : "at least one of ") +
+                                 joined(rule.keys, " or "));
         } else if (given.size() > 1 && rule.kind != Rule::Kind::atLeastOne) {
             bad_.incomplete.insert(&node);
             Diagnostic& d = diagnostics_.error(second, what + " can have only one of " + joined(rule.keys, " or "));
