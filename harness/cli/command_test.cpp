@@ -126,8 +126,8 @@ TEST_F(Command, EndsWith0WhenAllHolds) {
 TEST_F(Command, EndsWith1AndThePlaceWhenAnExpectationFails) {
     const auto result = rdmalab({"run", "--tier", "model", holds_, fails_});
     EXPECT_EQ(result.status.code, 1);
-    EXPECT_THAT(result.output, AllOf(HasSubstr(fails_ + ":9:"), HasSubstr("2 scenarios: 1 passed, 1 failed")));
-    EXPECT_THAT(result.output, Not(HasSubstr(holds_ + ":9:")));
+    EXPECT_THAT(result.output, AllOf(HasSubstr(fails_ + ":10:"), HasSubstr("2 scenarios: 1 passed, 1 failed")));
+    EXPECT_THAT(result.output, Not(HasSubstr(holds_ + ":10:")));
 }
 
 TEST_F(Command, EndsWith2AndThePlaceForABrokenScenario) {
@@ -148,7 +148,7 @@ TEST_F(Command, ABrokenScenarioDoesNotKeepOthersFromRunning) {
 TEST_F(Command, EndsWith2ForWhatMakesNoSense) {
     const std::vector<std::pair<std::vector<std::string>, std::string>> cases = {
         {{}, "subcommand"},
-        {{"play", holds_}, "play"},
+        {{"play", holds_}, "subcommand is required"},
         {{"run"}, "scenario"},
         {{"run", "--nope", holds_}, "--nope"},
         {{"run", "--tier", "hardware", holds_}, "hardware"},
@@ -198,7 +198,7 @@ TEST_F(Command, WritesWellFormedReports) {
     ASSERT_TRUE(xml.load_file(junit.c_str()));
     EXPECT_EQ(xml.select_nodes("/testsuites/testsuite").size(), 4u);
     EXPECT_EQ(xml.select_nodes("//testcase/failure").size(), 1u);
-    EXPECT_THAT(xml.select_node("//testcase/failure").node().child_value(), HasSubstr("fails.yaml:9:"));
+    EXPECT_THAT(xml.select_node("//testcase/failure").node().child_value(), HasSubstr("fails.yaml:10:"));
     EXPECT_GE(xml.select_nodes("//testcase/skipped").size(), 1u);
     EXPECT_GE(xml.select_nodes("//testcase/error").size(), 1u) << "the scenario that cannot be used";
 

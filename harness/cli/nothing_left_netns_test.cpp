@@ -203,6 +203,21 @@ protected:
     std::set<std::string> before_;
 };
 
+TEST_F(NothingLeft, WouldBeSeen) {
+    checked("mount", ::mount("leak", folder_.path().c_str(), "tmpfs", 0, nullptr));
+    const auto changed = differences(before_, machineState());
+    checked("unmount", ::umount(folder_.path().c_str()));
+    EXPECT_THAT(changed, testing::HasSubstr("tmpfs leak"));
+
+    ProcessSpec orphan; // its parent ends at once
+    orphan.argv = {"sh", "-c", "sleep 1000 >/dev/null 2>&1 & echo $!"};
+    const auto started = runProcess(orphan, {}, 20);
+    const auto left = descendants();
+    ::kill(std::stoi(started.output), SIGKILL);
+    EXPECT_THAT(left, testing::Contains(started.output.substr(0, started.output.find('\n')) + " sleep"));
+    expectNothingLeft("the orphan");
+}
+
 TEST_F(NothingLeft, AfterACompleteRun) {
     completeRun();
     expectNothingLeft("a complete run");
