@@ -210,8 +210,7 @@ TEST_F(Command, WritesWellFormedReports) {
         EXPECT_THAT(entry.path().filename().string(), Not(HasSubstr(".tmp"))) << "no half report is left";
 }
 
-// Blocked by the option taking every further word: --report junit=x SCENARIO reads SCENARIO as a report.
-TEST_F(Command, DISABLED_TakesReportsBeforeScenarios) {
+TEST_F(Command, TakesReportsBeforeScenarios) {
     const auto result = rdmalab({"run", "--tier", "model", "--report", "junit=" + path("r.xml"), holds_, holds_});
     EXPECT_EQ(result.status.code, 0) << result.errors;
 }

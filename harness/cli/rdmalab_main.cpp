@@ -66,7 +66,9 @@ int main(int argc, char** argv) {
     runCommand->add_option("--tier", run.tier, "auto: the highest that scenario and machine allow; all: every one, and compare")
         ->check(CLI::IsMember({"auto", "all", "model", "netns"}))
         ->capture_default_str();
-    runCommand->add_option("--report", run.reports, "junit=FILE, json=FILE")->delimiter(',');
+    runCommand->add_option("--report", run.reports, "junit=FILE, json=FILE")
+        ->delimiter(',')
+        ->allow_extra_args(false); // what follows is a scenario
     runCommand->add_flag("-v,--verbose", run.verbose, "show expectations that hold as well");
 
     std::vector<std::string> checkPaths;
