@@ -121,8 +121,11 @@ Outcome Runner::expect(const std::string& what, const Place& place, milliseconds
         },
         timeout);
     tier_.onChange = nullptr;
-    if (!finding.ok)
+    if (!finding.ok) {
+        explaining_ = true;
         finding = check(); // interfaces and files change without a word
+        explaining_ = false;
+    }
     if (!finding.ok)
         finding.message += fmt::format(" (waited {} s)", static_cast<double>(timeout.count()) / 1000);
     return conclude(what, place, finding);
@@ -300,6 +303,8 @@ void Runner::captureLogs() {
 }
 
 std::string Runner::lastWarning(const std::string& ns, const std::string& pod) const {
+    if (!explaining_) // it reads every event, and is only told at the end
+        return {};
     std::string text;
     for (const auto& event : tier_.cluster().store().list("Event", ns)) {
         const Json about = event->value("involvedObject", Json::object());

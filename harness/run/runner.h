@@ -58,6 +58,7 @@ private:
     Tier& tier_;
     Emit emit_;
     int step_ = 0;
+    bool explaining_ = false; // the wait is over and lost: hints are wanted
     std::string message_;
 };
 
