@@ -480,6 +480,25 @@ TYPED_TEST_P(KernelConformance, RoutesAreCheckedBeforeTheyAreAdded) {
     EXPECT_NE(refusal([&] { host.addRoute(route); }), 0);
 }
 
+TYPED_TEST_P(KernelConformance, ARouteThatIsNotExclusiveGoesInFront) {
+    this->addCable();
+    Kernel& host = this->host();
+    const int nic = this->indexOf(host, "nic0");
+    host.addAddress(nic, this->cidr("10.1.0.1/24"));
+    Route route;
+    route.exclusive = false;
+    route.gateway = this->ip("10.1.0.254");
+    host.addRoute(route);
+    EXPECT_EQ(refusal([&] { host.addRoute(route); }), EEXIST); // the very same one
+    route.gateway = this->ip("10.1.0.253");
+    host.addRoute(route);
+    std::vector<std::string> gateways;
+    for (const Route& there : host.routes(RT_TABLE_MAIN))
+        if (!there.dst && there.gateway)
+            gateways.push_back(there.gateway->str());
+    EXPECT_EQ(gateways, (std::vector<std::string>{"10.1.0.253", "10.1.0.254"}));
+}
+
 TYPED_TEST_P(KernelConformance, RoutesOfEveryTable) {
     this->addCable();
     Kernel& host = this->host();
@@ -650,6 +669,7 @@ REGISTER_TYPED_TEST_SUITE_P(KernelConformance, AFreshNamespaceHasLoopbackOnly, L
                             LinksThatCannotBeDeletedOrChanged, AMovedLinkArrivesDownAndBare, AnAddressMakesRoutes,
                             ALinkWithCarrierGetsALinkLocalAddress, WhatSurvivesALinkGoingDown,
                             AnAddressOnADownLinkWaitsWithItsRoutes, Ipv6CanBeSwitchedOff, RoutesAreCheckedBeforeTheyAreAdded,
-                            RoutesOfEveryTable, PolicyRules, Neighbours, Sysctls, IptablesRulesAreAddedOnce);
+                            ARouteThatIsNotExclusiveGoesInFront, RoutesOfEveryTable, PolicyRules, Neighbours, Sysctls,
+                            IptablesRulesAreAddedOnce);
 
 } // namespace rdmalab::plugin

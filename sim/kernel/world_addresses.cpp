@@ -279,10 +279,20 @@ void WorldState::addRoute(NetnsState& netns, plugin::Route route) {
     } else if (out == nullptr) {
         refuse(ENODEV);
     }
-    for (const RouteEntry& other : netns.routes)
-        if (sameDestination(other.route, route) && other.route.priority == route.priority)
+    // Without NLM_F_EXCL only the very same route is refused; another one goes in front of those to the same destination
+    // (net/ipv4/fib_trie.c, fib_table_insert).
+    auto place = netns.routes.end();
+    for (auto other = netns.routes.begin(); other != netns.routes.end(); ++other) {
+        const plugin::Route& there = other->route;
+        if (!sameDestination(there, route) || there.priority != route.priority)
+            continue;
+        const bool same = there.gateway == route.gateway && there.linkIndex == route.linkIndex && there.scope == route.scope;
+        if (route.exclusive || same)
             refuse(EEXIST);
-    netns.routes.push_back({std::move(route), RouteType::unicast});
+        if (place == netns.routes.end())
+            place = other;
+    }
+    netns.routes.insert(place, {std::move(route), RouteType::unicast});
 }
 
 void WorldState::deleteRoute(NetnsState& netns, const plugin::Route& route) {
