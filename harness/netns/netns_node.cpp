@@ -571,6 +571,14 @@ void NetnsNode::signalContainer(const Inside& inside, int number) {
     running(inside).process.signal(number);
 }
 
+void NetnsNode::setCable(const std::string& netdev, bool plugged) {
+    const auto* nic = machine_.findByNetdev(netdev, machine_.netns());
+    if (nic == nullptr)
+        throw std::runtime_error("node " + spec_.name + " has no NIC port " + netdev);
+    plugged ? machine_.plugCable(*nic) : machine_.unplugCable(*nic);
+    exportSys();
+}
+
 void NetnsNode::removeCharDevice(const std::string& device) {
     machine_.removeCharDevice(device);
     files_->remove("/dev/infiniband/" + device);

@@ -48,6 +48,8 @@ public:
     const Namespaces& namespaces() const { return namespaces_; }
     plugin::LinuxKernel& kernel() { return *kernel_; }
     void providePodResources(PodResourcesProvider provider) { podResources_ = std::move(provider); }
+    // The cable of a port is pulled or plugged in: what /sys says of it. The wire itself is the fabric's affair.
+    void setCable(const std::string& netdev, bool plugged);
     // Takes a character device away from /dev and /sys.
     void removeCharDevice(const std::string& device);
 

@@ -115,6 +115,7 @@ public:
         if (wire == wires_.end())
             throw std::runtime_error("node " + name + " has no NIC port " + netdev);
         setWire(wire->second, up);
+        node(name).setCable(netdev, up);
     }
 
 private:
