@@ -274,13 +274,12 @@ INSTANTIATE_TEST_SUITE_P(
         Broken{"TwoActions",
                steps("  - wait: {pods: {a: b}}\n    assert: [{kind: Pod}]\n"),
                {"scenario.yaml:8:5: error: spec.steps[0] can have only one of " + stepKeys + "\n  found: wait and assert"}},
-        Broken{
-            "NoAction",
-            steps("  - name: nothing\n  - wiat: {}\n"),
-            {"scenario.yaml:7:5: error: spec.steps[0] needs one of " + stepKeys,
-             "scenario.yaml:8:5: error: unknown key 'wiat' in spec.steps[1]\n  expected: name, apply, delete, wait, assert, "
-             "probe, fault or patch\n  hint: "
-             "did you mean 'wait'?"}},
+        Broken{"NoAction",
+               steps("  - name: nothing\n  - wiat: {}\n"),
+               {"scenario.yaml:7:5: error: spec.steps[0] needs one of " + stepKeys,
+                "scenario.yaml:8:5: error: unknown key 'wiat' in spec.steps[1]\n  expected: name, apply, delete, wait, assert, "
+                "probe, fault or patch\n  hint: "
+                "did you mean 'wait'?"}},
         Broken{"Timeouts",
                steps("  - wait: {pods: {a: b}, timeout: 30}\n  - wait: {pods: {a: b}, timeout: -1s}\n  - wait: {pods: {a: b}, "
                      "timeout: 1e9s}\n"),
