@@ -11,6 +11,12 @@ function(rdmalab_tests name label)
   target_link_libraries(${name} PRIVATE ${arg_DEPENDS} GTest::gmock GTest::gtest_main)
   target_compile_definitions(${name} PRIVATE RDMALAB_SOURCE_DIR="${CMAKE_SOURCE_DIR}"
                              RDMALAB_BINARY_DIR="${CMAKE_BINARY_DIR}/bin")
+  if(label STREQUAL unit AND NOT name STREQUAL test_harness_cli) # that one runs the executables
+    if(NOT TARGET unit_tests)
+      add_custom_target(unit_tests)
+    endif()
+    add_dependencies(unit_tests ${name})
+  endif()
   gtest_discover_tests(${name} DISCOVERY_MODE PRE_TEST PROPERTIES LABELS ${label} TIMEOUT 600)
 endfunction()
 
