@@ -155,14 +155,14 @@ private:
                 pciBus(bridge, bridgePath, bus);
                 pciBuses_.emplace(bus, bridgePath + "/pci_bus/" + bus);
             }
-            if (!nic.pci.rootPort) {
+            if (nic.pci.bridges.empty()) {
                 bridge.lazy(nic.pci.address.str(), [self = shared_from_this(), &nic, number](Directory& directory) {
                     self->function(directory, nic, number);
                 });
             } else if (rootPorts.insert(rootPortPath(nic.pci)).second) {
                 const std::string bus = nic.pci.address.busStr();
                 pciBuses_.emplace(bus, rootPortPath(nic.pci) + "/pci_bus/" + bus);
-                bridge.lazy(nic.pci.rootPort->str(),
+                bridge.lazy(nic.pci.bridges.front().str(),
                             [self = shared_from_this(), &nic](Directory& directory) { self->rootPort(directory, nic); });
             }
         });
@@ -179,7 +179,7 @@ private:
         renderRootPort(directory, path, scene_, first);
         pciBus(directory, path, first.pci.address.busStr());
         eachNic([&](const Nic& nic, std::size_t number) {
-            if (nic.pci.rootPort == first.pci.rootPort)
+            if (nic.pci.bridges == first.pci.bridges)
                 directory.lazy(nic.pci.address.str(), [self = shared_from_this(), &nic, number](Directory& function) {
                     self->function(function, nic, number);
                 });
@@ -240,8 +240,8 @@ private:
             Directory& own = driver(nic.model->driver, moduleName(nic.model->driver));
             if (!nic.pci.driver.empty())
                 addLink(own, "bus/pci/drivers/" + nic.model->driver, nic.pci.address.str(), path);
-            if (nic.pci.rootPort) {
-                const std::string port = nic.pci.rootPort->str();
+            if (!nic.pci.bridges.empty()) {
+                const std::string port = nic.pci.bridges.front().str();
                 addLink(links, "bus/pci/devices", port, rootPortPath(nic.pci));
                 addLink(driver("pcieport", ""), "bus/pci/drivers/pcieport", port, rootPortPath(nic.pci));
             }

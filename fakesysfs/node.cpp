@@ -1,6 +1,7 @@
 #include "fakesysfs/node.h"
 
 #include <cerrno>
+#include <stdexcept>
 #include <utility>
 
 namespace rdmalab::fakesysfs {
@@ -60,6 +61,20 @@ void Directory::writeOnly(std::string_view name, unsigned mode) {
     node.failsInOpen = true;
 }
 
+void Directory::writable(std::string_view name, std::string content, Write write, unsigned mode) {
+    text(name, std::move(content), mode);
+    node(name).behaviour = std::make_shared<Behaviour>(Behaviour{nullptr, std::move(write)});
+}
+
+void Directory::writeOnly(std::string_view name, Write write, unsigned mode) {
+    writeOnly(name, mode);
+    node(name).behaviour = std::make_shared<Behaviour>(Behaviour{nullptr, std::move(write)});
+}
+
+void Directory::live(std::string_view name, std::function<std::string()> read, Write write, unsigned mode) {
+    add(name, NodeKind::file, mode).behaviour = std::make_shared<Behaviour>(Behaviour{std::move(read), std::move(write)});
+}
+
 void Directory::unreadable(std::string_view name, int error, unsigned mode, std::uint64_t size) {
     Node& node = add(name, NodeKind::unreadable, mode);
     node.error = error;
@@ -71,6 +86,14 @@ void Directory::device(std::string_view name, unsigned major, unsigned minor, un
     node.deviceMajor = major;
     node.deviceMinor = minor;
     node.size = 0;
+}
+
+Node& Directory::node(std::string_view name) {
+    ensure();
+    const auto found = entries_.find(name);
+    if (found == entries_.end())
+        throw std::logic_error("no entry " + std::string(name));
+    return found->second;
 }
 
 Directory& Directory::directory(std::string_view name) {

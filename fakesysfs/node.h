@@ -1,6 +1,7 @@
 // The nodes of a fake /sys. Modes, sizes and refusals are those of a real kernel.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <functional>
 #include <map>
@@ -20,6 +21,12 @@ enum class NodeKind {
 
 class Directory;
 
+// What a file does beyond holding a text. Both throw SystemError with the errno that the kernel's show() or store() gives.
+struct Behaviour {
+    std::function<std::string()> read;                  // the whole content, now; empty: the node's text
+    std::function<std::size_t(std::string_view)> write; // the bytes of one write(2); returns how many were taken
+};
+
 struct Node {
     NodeKind kind = NodeKind::file;
     unsigned mode = 0444;
@@ -29,6 +36,12 @@ struct Node {
     std::uint64_t size = 4096; // st_size: text attributes always report a page
     unsigned deviceMajor = 0, deviceMinor = 0;
     std::unique_ptr<Directory> directory;
+    std::shared_ptr<const Behaviour> behaviour; // shared: a write may throw away the tree that it came through
+    // Of what lives and dies as a device: another number at the same path is another object, and files of the old one that
+    // are still open fail with ENODEV. 0 = as its parent.
+    std::uint64_t identity = 0;
+    // A directory whose entries change without the machine changing (interfaces of a namespace): names in it are never cached.
+    bool live = false;
 
     Node();
     Node(Node&&) noexcept;
@@ -51,12 +64,18 @@ public:
 
     // For those who fill it. Adding a name that exists replaces it, except for directories, which are returned as they are.
     void text(std::string_view name, std::string content, unsigned mode = 0444); // content without the final newline
+    using Write = std::function<std::size_t(std::string_view)>;
+    void writable(std::string_view name, std::string content, Write write, unsigned mode = 0644); // content as for text()
+    void writeOnly(std::string_view name, Write write, unsigned mode = 0200);
+    // Content read when somebody reads; `write` may be empty. Content with its newline.
+    void live(std::string_view name, std::function<std::string()> read, Write write, unsigned mode);
     void raw(std::string_view name, std::string content, unsigned mode, std::uint64_t size = 4096);
     void link(std::string_view name, std::string target);
     void writeOnly(std::string_view name, unsigned mode = 0200);
     void unreadable(std::string_view name, int error, unsigned mode = 0444, std::uint64_t size = 4096);
     void device(std::string_view name, unsigned major, unsigned minor, unsigned mode);
     Directory& directory(std::string_view name);
+    Node& node(std::string_view name); // of an entry that exists, to set identity and live
     // Rendered when first looked into. `fill` runs at most once.
     Directory& lazy(std::string_view name, Fill fill);
     // As `directory`, for every part of a relative path.

@@ -9,11 +9,11 @@ std::string hostBridgePath(const hardware::PciFunction& pci) {
 }
 
 std::string rootPortPath(const hardware::PciFunction& pci) {
-    return pci.rootPort ? hostBridgePath(pci) + "/" + pci.rootPort->str() : "";
+    return !pci.bridges.empty() ? hostBridgePath(pci) + "/" + pci.bridges.front().str() : "";
 }
 
 std::string functionPath(const hardware::PciFunction& pci) {
-    return (pci.rootPort ? rootPortPath(pci) : hostBridgePath(pci)) + "/" + pci.address.str();
+    return (!pci.bridges.empty() ? rootPortPath(pci) : hostBridgePath(pci)) + "/" + pci.address.str();
 }
 
 std::string netdevParentPath(const hardware::Nic& nic, std::size_t number) {

@@ -129,14 +129,14 @@ void renderFunction(Directory& directory, const std::string& path, const Scene& 
             for (std::size_t i = 0; i < vectors; ++i)
                 irqs.text(std::to_string(firstVector + number * vectors + i), "msix");
         });
-    if (model.sriov && nic.pci.rootPort)
+    if (model.sriov && !nic.pci.bridges.empty())
         directory.text("ari_enabled", "1");
     if (model.sriov && nic.pci.totalVfs)
         addSriov(directory, nic);
 }
 
 void renderRootPort(Directory& directory, const std::string& path, const Scene& scene, const Nic& below) {
-    addIds(directory, {0x8086, 0x2030, 0, 0, 0x060400, 0x04}, *below.pci.rootPort, "pcieport");
+    addIds(directory, {0x8086, 0x2030, 0, 0, 0x060400, 0x04}, below.pci.bridges.front(), "pcieport");
     addCommon(directory, path, scene.machine, below.pci.numaNode, "pcieport", 11);
     addResources(directory, {}, 17);
     const std::string config = rootPortConfig(below.pci, *below.model);

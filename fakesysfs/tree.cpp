@@ -30,6 +30,8 @@ std::string takePart(std::string& path) {
 Tree::Tree(const hardware::Machine& machine, View view)
     : provider_(std::make_unique<MachineProvider>(machine, std::move(view))) {}
 
+Tree::Tree(hardware::Machine& machine, View view) : Tree(static_cast<const hardware::Machine&>(machine), std::move(view)) {}
+
 Tree::Tree(std::unique_ptr<TreeProvider> provider) : provider_(std::move(provider)) {}
 
 Tree::~Tree() = default;

@@ -24,10 +24,14 @@ struct Netdev {
     bool up = true, carrier = true;
 };
 
+class NetworkView;
+
 // Who looks. `lo` is always there.
 struct View {
     hardware::NetnsId netns = hardware::defaultNodeNetns;
     std::vector<Netdev> netdevs;
+    // A real namespace: then its own interfaces are shown, with what the kernel says of them, and `netdevs` is ignored.
+    std::shared_ptr<NetworkView> live;
 };
 
 // Where a tree's content comes from: the root directory for the present state, and a number that changes with that state.
@@ -44,8 +48,9 @@ public:
 // Paths are absolute and start with /sys or /dev. Not thread-safe.
 class Tree {
 public:
-    // `machine` must outlive the tree.
+    // `machine` must outlive the tree. Nothing can be written through the first.
     Tree(const hardware::Machine& machine, View view);
+    Tree(hardware::Machine& machine, View view);
     explicit Tree(std::unique_ptr<TreeProvider> provider);
     Tree(const Tree&) = delete;
     Tree& operator=(const Tree&) = delete;

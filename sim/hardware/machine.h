@@ -18,17 +18,67 @@ namespace rdmalab::hardware {
 
 class Catalogue;
 
+// A port of the PCI Express fabric: a root port, or a port of a switch.
+struct Bridge {
+    enum class Kind { rootPort, upstreamPort, downstreamPort };
+    PciAddress address;
+    Kind kind = Kind::rootPort;
+    std::vector<PciAddress> bridges; // above it, the root port first
+    std::uint8_t rootBus = 0;        // of the host bridge pciDDDD:BB
+    std::uint8_t secondaryBus = 0, subordinateBus = 0;
+    std::uint16_t vendor = 0, device = 0;
+    std::string driver = "pcieport";
+    int numaNode = -1;
+    std::optional<PcieLink> pcie;
+};
+
+// What every PCI function has, a NIC's or any other's.
 struct PciFunction {
     PciAddress address;
-    std::optional<PciAddress> rootPort; // none: directly on the root bus
-    std::uint8_t rootBus = 0;           // of the host bridge pciDDDD:BB
-    std::uint16_t subsystemVendor = 0, subsystemDevice = 0;
+    std::vector<PciAddress> bridges; // above it, the root port first; empty: directly on the root bus
+    std::uint8_t rootBus = 0;        // of the host bridge pciDDDD:BB
+    std::uint16_t vendor = 0, device = 0, subsystemVendor = 0, subsystemDevice = 0;
     std::uint32_t classCode = 0;
+    std::uint8_t revision = 0;
     int numaNode = -1;
-    std::string driver;         // empty = unbound
-    unsigned cardFunctions = 1; // functions of the same card in this machine
+    std::optional<unsigned> iommuGroup;        // none: no IOMMU
+    std::string driver;                        // empty = unbound
+    std::optional<std::string> driverOverride; // as written to driver_override
+    unsigned cardFunctions = 1;                // functions of the same card in this machine
     bool multifunction = false;
-    unsigned totalVfs = 0, vfOffset = 0, vfStride = 0;
+    // Tells this function from one that was at the same address before: VFs come and go, cards are pulled. Never used again.
+    std::uint64_t instance = 0;
+
+    // PFs with SR-IOV. `totalVfs` is the SR-IOV capability's TotalVFs; `vfLimit` what the driver lets the kernel show as
+    // sriov_totalvfs.
+    unsigned totalVfs = 0, vfLimit = 0, numVfs = 0, vfOffset = 0, vfStride = 0;
+    bool vfAutoprobe = true;
+    // VFs.
+    std::optional<PciAddress> physfn;
+    unsigned vfNumber = 0;
+    bool isVf() const noexcept { return physfn.has_value(); }
+};
+
+// A function that is there for its place only: a GPU, for rail and GPUDirect affinity.
+struct PlainFunction {
+    PciFunction pci;
+    std::string model; // "H100"
+    std::vector<Bar> bars;
+    std::optional<PcieLink> pcie;
+};
+
+enum class VfLinkState { automatic, enabled, disabled };
+
+// What a PF's owner sets for one of its VFs (IFLA_VF_*, and sriov/N/* of NVIDIA's own drivers).
+struct VfSettings {
+    std::string mac = "00:00:00:00:00:00"; // all zero: the VF chose its own
+    unsigned vlan = 0, qos = 0;
+    std::uint16_t vlanProtocol = 0x8100;
+    unsigned minTxRate = 0, maxTxRate = 0; // Mb/s
+    bool spoofCheck = false, trust = false;
+    VfLinkState linkState = VfLinkState::automatic;
+    std::uint64_t nodeGuid = 0, portGuid = 0; // host order
+    friend bool operator==(const VfSettings&, const VfSettings&) = default;
 };
 
 struct Port {
@@ -44,8 +94,10 @@ struct Port {
     std::string portName; // phys_port_name; empty = not supported
     NetnsId netns = defaultNodeNetns;
     std::vector<Cidr> addresses;
+    std::uint64_t instance = 0; // as PciFunction::instance, anew with each binding of a driver
+    bool randomMac = false;     // made up by the driver (addr_assign_type 1)
 
-    bool carrier() const noexcept { return up && cabled; }
+    bool carrier() const noexcept { return up && cabled; } // a VF's `cabled` follows its PF and VfSettings::linkState
 };
 
 enum class CharDeviceKind { uverbs, umad, issm, rdmaCm };
@@ -64,21 +116,46 @@ struct RdmaDevice {
     NetnsId netns = defaultNodeNetns;                // matters in exclusive mode
     std::vector<CharDevice> charDevices;             // uverbs, umad, issm; rdma_cm belongs to the machine
     GidTable gids;
+    std::uint64_t instance = 0; // as PciFunction::instance, anew with each binding of a driver
 };
 
+// A PF or a VF.
 struct Nic {
     std::shared_ptr<const NicModel> model;
     PciFunction pci;
     Port port;
     std::optional<RdmaDevice> rdma; // has exactly one port, number 1
+    // Of a PF, one for each VF that could be; they stay when the VFs go, as in the card.
+    std::vector<VfSettings> vfSettings;
 };
 
-enum class HardwareChange { link, address, netdev, rdmaDevice, charDevice, netnsMode };
+enum class HardwareChange {
+    link,            // up, carrier, MTU
+    address,         // MAC, addresses, GIDs
+    netdevAdded,     // a driver made the port's interface
+    netdevRemoved,   // the port still carries its old name
+    netdev,          // renamed or moved
+    rdmaAdded,       // with its character devices
+    rdmaRemoved,     // still readable during the call
+    rdmaDevice,      // renamed or moved
+    charDevice,      // one came or went without its RDMA device
+    functionAdded,   // a PCI function, NIC or other
+    functionRemoved, // still readable during the call
+    driver,          // binding, driver_override or the like
+    vfSettings,      // of the VF `nic`
+    netnsMode,
+};
 
 struct HardwareEvent {
     HardwareChange change = HardwareChange::link;
-    const Nic* nic = nullptr; // none for netnsMode and for rdma_cm
-    std::string subject;      // netdev, RDMA device or character device, by its new name
+    const Nic* nic = nullptr; // none for netnsMode, rdma_cm and plain functions
+    std::string subject;      // netdev, RDMA device or character device by its new name; else the PCI address
+};
+
+struct DriverId {
+    std::uint16_t vendor = 0, device = 0;
+    std::optional<std::uint16_t> subsystemVendor, subsystemDevice;
+    friend bool operator==(const DriverId&, const DriverId&) = default;
 };
 
 class Machine {
@@ -99,8 +176,13 @@ public:
     // Counts changes of anything: whoever rendered the machine compares it.
     std::uint64_t generation() const noexcept { return generation_; }
 
-    // Sorted by PCI address; references stay valid as long as the machine.
+    // PFs and the VFs that exist, sorted by PCI address. A reference stays valid until its function goes.
     const std::vector<std::unique_ptr<Nic>>& nics() const noexcept { return nics_; }
+    const std::vector<std::unique_ptr<PlainFunction>>& plainFunctions() const noexcept { return plain_; }
+    const std::vector<Bridge>& bridges() const noexcept { return bridges_; } // parents before their children
+    const PciFunction* findFunction(const PciAddress& address) const noexcept;
+    const Nic* physfn(const Nic& vf) const noexcept;  // null for a PF
+    std::vector<const Nic*> vfs(const Nic& pf) const; // by number
     const Nic* findByPci(const PciAddress& address) const noexcept;
     const Nic* findByNetdev(const std::string& name, NetnsId netns) const noexcept;
     const Nic* findByRdma(const std::string& name) const noexcept;
@@ -126,7 +208,42 @@ public:
     void setRdmaNetnsMode(RdmaNetnsMode mode);
     // "uverbs0", "umad1", "issm0", "rdma_cm". False when there is none of that name.
     bool removeCharDevice(const std::string& name);
-    // Port and RDMA device are gone for good (a fault); the PCI function stays, without a driver.
+
+    // SR-IOV, drivers and hot plug with the kernel's rules: SystemError carries the errno that a write to the sysfs file gives
+    // (spec sysfs-and-rdma-abi 2; drivers/pci/iov.c, drivers/base/{bus,dd}.c). An address without a function: ENODEV.
+    //
+    // sriov_numvfs: ERANGE over the limit; nothing when equal; ENOENT without a driver that can; EBUSY from N to M; ENOMEM when a
+    // VF would fall behind bus ff or onto another function's address.
+    void setNumVfs(const PciAddress& pf, unsigned count);
+    void setVfAutoprobe(const PciAddress& pf, bool on);
+    // ENOENT-like refusals are the caller's: EINVAL for a VF number that does not exist.
+    void setVfSettings(const PciAddress& pf, unsigned vf, const VfSettings& settings);
+    // What the card's firmware lets the driver offer; applies when the driver is bound the next time, as NUM_OF_VFS does.
+    void setFirmwareVfLimit(const PciAddress& pf, unsigned limit);
+
+    struct Driver {
+        std::string name, module; // "mlx5_core"; "mlx5_core"
+        std::vector<DriverId> ids;
+        std::vector<DriverId> dynamicIds; // by new_id
+    };
+    const std::vector<Driver>& drivers() const noexcept { return drivers_; } // of the PCI bus, sorted by name
+    const Driver* findDriver(const std::string& name) const noexcept;
+    void bindDriver(const std::string& driver, const PciAddress& address);   // ENODEV, EBUSY
+    void unbindDriver(const std::string& driver, const PciAddress& address); // ENODEV
+    void setDriverOverride(const PciAddress& address, std::optional<std::string> driver);
+    void probeDriver(const PciAddress& address); // bus/pci/drivers_probe: succeeds also when no driver takes it
+    bool driversAutoprobe() const noexcept { return driversAutoprobe_; }
+    void setDriversAutoprobe(bool on);
+    void addDriverId(const std::string& driver, const DriverId& id);    // EEXIST
+    void removeDriverId(const std::string& driver, const DriverId& id); // ENODEV
+    // Module out and in again: everything bound to it is unbound, then probed. VFs go.
+    void reloadDriver(const std::string& driver);
+
+    void removeFunction(const PciAddress& address); // `remove`: gone from the bus until a rescan; a PF takes its VFs along
+    void rescanBus();                               // `rescan`: finds what was removed and is still plugged in
+    void unplugCard(const PciAddress& address);     // all functions of the slot are gone, rescan finds nothing
+    void replugCard(const PciAddress& address);     // and are back, as after power-on: no VFs, default settings
+    // Nothing to do with the above: a NIC loses its driver (a fault).
     void unbindDriver(const Nic& nic);
 
     // Ends its observer's calls when destroyed; must not outlive the machine.
@@ -148,6 +265,7 @@ public:
 
 private:
     Nic& own(const Nic& nic);
+    void loadDrivers(); // at boot: registers the drivers of all models that are here, gives every function its instance number
     void notify(HardwareChange change, const Nic* nic, std::string subject);
     void carrierChanged(Nic& nic, bool before);
     void refreshGids(Nic& nic);
@@ -159,6 +277,10 @@ private:
     bool copyOnFork_;
     std::optional<CharDevice> rdmaCm_;
     std::vector<std::unique_ptr<Nic>> nics_;
+    std::vector<std::unique_ptr<PlainFunction>> plain_;
+    std::vector<Bridge> bridges_;
+    std::vector<Driver> drivers_;
+    bool driversAutoprobe_ = true;
     std::map<const Nic*, std::vector<GidInterface>> uppers_;
     std::uint64_t generation_ = 1;
     std::uint64_t nextObserver_ = 1;

@@ -62,6 +62,9 @@ void setPci(Draft& draft, const MachineSpec& spec) {
     Nic& nic = *draft.nic;
     PciFunction& pci = nic.pci;
     pci.address = address(draft);
+    pci.vendor = nic.model->vendor;
+    pci.device = nic.model->device;
+    pci.revision = nic.model->revision;
     pci.subsystemVendor = nic.model->subsystemVendor;
     pci.subsystemDevice = nic.model->subsystemDevice;
     pci.classCode = nic.port.linkLayer == LinkLayer::infiniband ? infinibandClass : nic.model->classCode;
@@ -294,8 +297,8 @@ void arrange(std::vector<Draft>& drafts) {
             portOfBus[key] = next++;
         }
         const unsigned place = portOfBus[key];
-        pci.rootPort = PciAddress{pci.address.domain, pci.rootBus, static_cast<std::uint8_t>(place % 32),
-                                  static_cast<std::uint8_t>(place / 32)};
+        pci.bridges = {PciAddress{pci.address.domain, pci.rootBus, static_cast<std::uint8_t>(place % 32),
+                                  static_cast<std::uint8_t>(place / 32)}};
     }
 }
 
@@ -343,6 +346,7 @@ Machine::Machine(const MachineSpec& spec, const Catalogue& catalogue)
         nics_.push_back(std::move(draft.nic));
         refreshGids(*nics_.back());
     }
+    loadDrivers();
 }
 
 } // namespace rdmalab::hardware

@@ -42,15 +42,30 @@ struct NicSpec {
     std::optional<LinkLayer> linkLayer;
     // Of "uverbs", "umad", "issm", "rdma_cm": instead of the model's. An empty list is an RDMA device without any.
     std::optional<std::vector<std::string>> charDevices;
-    std::optional<bool> rdmaEnabled;  // false: no RDMA device at all
-    std::optional<unsigned> totalVfs; // as set in the firmware
+    std::optional<bool> rdmaEnabled;       // false: no RDMA device at all
+    std::optional<unsigned> totalVfs;      // as set in the firmware
+    unsigned numVfs = 0;                   // made at boot, as by a udev rule
+    std::optional<std::string> pcieSwitch; // functions that name the same one sit below the same PCI Express switch
     std::vector<Cidr> addresses;
+};
+
+// A PCI function that is there for its place only.
+struct PlainSpec {
+    std::string model; // "A100", "H100", ... or anything when vendor and device are given
+    std::string pci;
+    std::optional<std::uint16_t> vendor, device;
+    std::optional<std::uint32_t> classCode; // 24 bit; a 3D controller by default
+    std::optional<std::string> driver;      // "nvidia"; empty = unbound
+    std::optional<int> numa;
+    std::optional<std::string> pcieSwitch;
 };
 
 struct MachineSpec {
     std::string name;
     std::vector<NumaSpec> numa;
     std::vector<NicSpec> nics;
+    std::vector<PlainSpec> gpus;
+    bool iommu = true; // every function is in an IOMMU group of its own
     RdmaNetnsMode rdmaNetns = RdmaNetnsMode::shared;
     RdmaNaming rdmaNaming = RdmaNaming::kernel;
     bool copyOnFork = true;

@@ -164,8 +164,8 @@ TEST(Machine, NeighbouringCardsShareARootBusWithoutConflict) {
     spec.name = "m";
     spec.nics = {nic("ConnectX-7", "0000:3b:00.0"), nic("ConnectX-7", "0000:3c:00.0")};
     const Machine machine(spec);
-    EXPECT_EQ(machine.nics()[0]->pci.rootPort->str(), "0000:3a:00.0");
-    EXPECT_EQ(machine.nics()[1]->pci.rootPort->str(), "0000:3a:01.0");
+    EXPECT_EQ(machine.nics()[0]->pci.bridges.at(0).str(), "0000:3a:00.0");
+    EXPECT_EQ(machine.nics()[1]->pci.bridges.at(0).str(), "0000:3a:01.0");
 }
 
 struct Mistake {

@@ -1,0 +1,49 @@
+// A fake /sys as a file system: one mount shows the machine to one viewer (a network namespace).
+#pragma once
+
+#include "fakesysfs/tree.h"
+
+#include <memory>
+#include <string>
+
+namespace rdmalab::hardware {
+class LiveMachine;
+}
+
+namespace rdmalab::fakesysfs {
+
+// The threads that answer for any number of mounts. One that answers look-ups never waits for one that writes.
+class FuseService {
+public:
+    FuseService(); // throws SystemError
+    FuseService(const FuseService&) = delete;
+    FuseService& operator=(const FuseService&) = delete;
+    ~FuseService(); // after the last mount is gone
+
+    class Impl;
+    Impl& impl() noexcept { return *impl_; }
+
+private:
+    std::unique_ptr<Impl> impl_;
+};
+
+// Answers from memory, locking the machine for each request: nobody may touch the mount while holding that lock.
+class SysfsMount {
+public:
+    // Mounts on the directory `mountPoint`, in the caller's mount namespace, what the tree has below /sys. Everything passed must
+    // outlive it. Throws SystemError: "open /dev/fuse", "mount fuse on ...".
+    SysfsMount(FuseService& service, hardware::LiveMachine& machine, View view, const std::string& mountPoint);
+    SysfsMount(const SysfsMount&) = delete;
+    SysfsMount& operator=(const SysfsMount&) = delete;
+    // Ends the file system wherever else it has been bound to: its readers get ENOTCONN.
+    ~SysfsMount();
+
+    const std::string& mountPoint() const noexcept;
+
+    class Impl;
+
+private:
+    std::unique_ptr<Impl> impl_;
+};
+
+} // namespace rdmalab::fakesysfs
