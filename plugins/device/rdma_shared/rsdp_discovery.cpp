@@ -1,5 +1,7 @@
 #include "plugins/device/rdma_shared/rsdp_discovery.h"
 
+#include "plugins/device/host/pci_functions.h"
+#include "plugins/device/host/rdma_map.h"
 #include "plugins/kernel/files.h"
 #include "plugins/kernel/kernel.h"
 #include "util/syscall.h"
@@ -8,125 +10,18 @@
 #include <fmt/ranges.h>
 
 #include <algorithm>
-#include <array>
-#include <cctype>
-#include <map>
-#include <optional>
 
 namespace rdmalab::plugin {
 
 namespace {
 
-const std::string busDevices = "/sys/bus/pci/devices";
-const std::string deviceNodes = "/dev/infiniband";
-
-std::string baseName(const std::string& path) {
-    return path.substr(path.rfind('/') + 1);
-}
-
-// The names in a directory; an absent or unreadable one has none.
-std::vector<DirectoryEntry> entries(Files& files, const std::string& path) {
-    try {
-        return files.list(path);
-    } catch (const SystemError&) {
-        return {};
-    }
-}
-
-std::optional<std::string> content(Files& files, const std::string& path) {
-    try {
-        return files.read(path);
-    } catch (const SystemError&) {
-        return std::nullopt;
-    }
-}
-
-bool pciAddress(std::string_view name) {
-    constexpr std::string_view shape = "xxxx:xx:xx.x";
-    return name.size() == shape.size() && std::equal(shape.begin(), shape.end(), name.begin(), [](char want, unsigned char got) {
-               return want == 'x' ? std::isdigit(got) || (got >= 'a' && got <= 'f') : want == static_cast<char>(got);
-           });
-}
-
-struct PciFunction {
-    std::string address, vendor, deviceId, baseClass;
-};
-
-std::string lower(std::string_view text) {
-    std::string out(text);
-    std::transform(out.begin(), out.end(), out.begin(), [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
-    return out;
-}
-
-// "pci:v000015B3d00001017sv000015B3sd00000007bc02sc00i00\n" has its fields at fixed places; ghw wants 54 bytes.
-std::optional<PciFunction> parseModalias(const std::string& address, const std::string& modalias) {
-    if (modalias.size() < 54 || !modalias.starts_with("pci:v"))
-        return std::nullopt;
-    return PciFunction{address, lower(modalias.substr(9, 4)), lower(modalias.substr(18, 4)), lower(modalias.substr(44, 2))};
-}
-
-// Which character devices belong to an RDMA device: each class is read once, however many NICs the host has.
-class CharacterDevices {
-public:
-    CharacterDevices(Files& files, RsdpRelease release) : files_(files), firstOnly_(release == RsdpRelease::untilV1_5_1) {}
-
-    std::vector<std::string> of(const std::string& rdmaName) {
-        if (!read_)
-            readClasses();
-        std::vector<std::string> nodes;
-        for (const auto& kind : kinds_) {
-            const auto found = kind.find(rdmaName);
-            if (found == kind.end())
-                continue;
-            for (const std::string& entry : found->second) {
-                nodes.push_back(deviceNodes + "/" + entry);
-                if (firstOnly_)
-                    break;
-            }
-        }
-        if (connectionManager_)
-            nodes.push_back(deviceNodes + "/rdma_cm");
-        return nodes;
-    }
-
-private:
-    void readClasses() {
-        read_ = true;
-        // rdmamap's order of kinds; the nodes themselves are not checked to exist.
-        const std::pair<std::string_view, std::vector<std::pair<std::string_view, std::size_t>>> classes[] = {
-            {"infiniband_cm", {{"ucm", 0}}},
-            {"infiniband_mad", {{"issm", 1}, {"umad", 2}}},
-            {"infiniband_verbs", {{"uverbs", 3}}}};
-        for (const auto& [className, prefixes] : classes) {
-            const std::string directory = fmt::format("/sys/class/{}", className);
-            for (const DirectoryEntry& entry : entries(files_, directory)) {
-                const auto prefix = std::find_if(prefixes.begin(), prefixes.end(),
-                                                 [&](const auto& candidate) { return entry.name.starts_with(candidate.first); });
-                if (prefix == prefixes.end())
-                    continue;
-                auto owner = content(files_, directory + "/" + entry.name + "/ibdev");
-                if (!owner)
-                    continue;
-                while (owner->ends_with('\n'))
-                    owner->pop_back();
-                kinds_[prefix->second][*owner].push_back(entry.name);
-            }
-        }
-        connectionManager_ = files_.exists(deviceNodes + "/rdma_cm");
-    }
-
-    Files& files_;
-    bool firstOnly_, read_ = false, connectionManager_ = false;
-    std::array<std::map<std::string, std::vector<std::string>>, 4> kinds_;
-};
-
 // Throws std::runtime_error with the reason why the function is no candidate.
-RdmaNic inspect(const PciFunction& function, Files& files, Kernel& kernel, CharacterDevices& characterDevices,
-                RsdpRelease release, const PluginLog& log) {
-    const std::string path = busDevices + "/" + function.address;
+RdmaNic inspect(const PciFunction& function, Files& files, Kernel& kernel, RdmaMap& rdmaMap, RsdpRelease release,
+                const PluginLog& log) {
+    const std::string path = pciFunctionPath(function.address);
     RdmaNic nic{function.address, function.vendor, function.deviceId, {}, {}, {}, {}};
 
-    const auto netdevs = entries(files, path + "/net");
+    const auto netdevs = entriesOf(files, path + "/net");
     if (!netdevs.empty())
         nic.ifName = netdevs.front().name;
     if (netdevs.size() > 1) {
@@ -151,12 +46,9 @@ RdmaNic inspect(const PciFunction& function, Files& files, Kernel& kernel, Chara
         nic.linkType = link->encap;
     }
 
-    for (const DirectoryEntry& entry : entries(files, path + "/infiniband")) {
-        if (entry.kind != FileKind::directory)
-            continue; // rdmamap skips links here
-        for (std::string& node : characterDevices.of(entry.name))
+    for (const std::string& device : rdmaMap.devicesOf(function.address))
+        for (std::string& node : rdmaMap.characterDevicesOf(device))
             nic.nodes.push_back(std::move(node));
-    }
     std::vector<std::string_view> required = {"rdma_cm", "umad", "uverbs"};
     if (release == RsdpRelease::untilV1_5_1)
         required.insert(required.begin(), "issm");
@@ -169,14 +61,7 @@ RdmaNic inspect(const PciFunction& function, Files& files, Kernel& kernel, Chara
 }
 
 std::vector<PciFunction> networkFunctions(Files& files) {
-    std::vector<PciFunction> functions;
-    for (const DirectoryEntry& entry : entries(files, busDevices)) {
-        const auto modalias = pciAddress(entry.name) ? content(files, busDevices + "/" + entry.name + "/modalias") : std::nullopt;
-        auto function = modalias ? parseModalias(entry.name, *modalias) : std::nullopt;
-        if (!function)
-            return {};
-        functions.push_back(std::move(*function));
-    }
+    auto functions = pciFunctions(files);
     std::erase_if(functions, [](const PciFunction& function) { return function.baseClass != "02"; });
     return functions;
 }
@@ -188,13 +73,13 @@ RsdpDiscovery discoverRdmaNics(Files& files, Kernel& kernel, RsdpRelease release
     const auto functions = networkFunctions(files);
     if (functions.empty())
         log("Warning: DiscoverHostDevices(): no PCI network device found");
-    CharacterDevices characterDevices(files, release);
+    RdmaMap rdmaMap(files, release == RsdpRelease::untilV1_5_1);
     RsdpDiscovery result;
     for (const PciFunction& function : functions) {
         log(fmt::format("DiscoverHostDevices(): device found: {:<12}\t{:<12}\t{:<20}\t{:<40}", function.address,
                         function.baseClass, function.vendor, function.deviceId));
         try {
-            result.nics.push_back(inspect(function, files, kernel, characterDevices, release, log));
+            result.nics.push_back(inspect(function, files, kernel, rdmaMap, release, log));
         } catch (const std::runtime_error& e) {
             result.dropped.emplace_back(e.what());
         }

@@ -43,10 +43,25 @@ public:
         const auto node = nodes_.find(path);
         return node == nodes_.end() ? FileStatus{} : FileStatus{.kind = node->second.kind};
     }
-    void write(const std::string& path, const std::string&, unsigned) override { refuse(path); }
+    // Only below /var/run: plugins do not write anywhere else.
+    void write(const std::string& path, const std::string& content, unsigned mode) override {
+        if (!path.starts_with("/var/run/"))
+            refuse(path);
+        file(path, content);
+        modes[path] = mode;
+    }
     void writeInPlace(const std::string& path, const std::string&) override { refuse(path); }
-    void makeDirectories(const std::string& path, unsigned) override { refuse(path); }
-    void remove(const std::string& path) override { refuse(path); }
+    void makeDirectories(const std::string& path, unsigned) override {
+        if (!path.starts_with("/var/run/"))
+            refuse(path);
+        directory(path);
+    }
+    void remove(const std::string& path) override {
+        if (!path.starts_with("/var/run/"))
+            refuse(path);
+        removeTree(path);
+    }
+    std::map<std::string, unsigned> modes; // of files that were written
 
 private:
     struct Node {
