@@ -35,6 +35,10 @@ public:
                 subdirectory(*node.directory, target, name, path);
                 break;
             case NodeKind::file:
+                if (node.behaviour && node.behaviour->read) {
+                    liveFile(target, name, path, node);
+                    break;
+                }
                 if (table && node.mode == 0444) {
                     const auto [first, isFirst] = written.try_emplace(node.text, &name);
                     if (!isFirst) {
@@ -50,10 +54,8 @@ public:
             case NodeKind::unreadable:
                 if (node.failsInOpen)
                     file(target, name, path, "", node.mode);
-                else if (node.error == EINVAL && options_.emulateEinval)
-                    symlink(target, name, path, readsEinval);
                 else
-                    ++result_.leftOut;
+                    unreadable(target, name, path, node.error);
                 break;
             case NodeKind::characterDevice:
                 ++result_.leftOut;
@@ -71,6 +73,25 @@ private:
         };
         const auto& entries = directory.entries();
         return entries.size() >= tableSize && std::all_of(entries.begin(), entries.end(), plain);
+    }
+
+    void unreadable(int target, const std::string& name, const std::string& path, int error) {
+        if (error == EINVAL && options_.emulateEinval)
+            symlink(target, name, path, readsEinval);
+        else
+            ++result_.leftOut;
+    }
+
+    // Content of this moment.
+    void liveFile(int target, const std::string& name, const std::string& path, const Node& node) {
+        std::string content;
+        try {
+            content = node.behaviour->read();
+        } catch (const SystemError& error) {
+            unreadable(target, name, path, error.code());
+            return;
+        }
+        file(target, name, path, content, node.mode);
     }
 
     // One call instead of three: half of the tree's files are zeros.

@@ -226,6 +226,12 @@ TEST_F(Golden, CoreParameters) {
     EXPECT_EQ(mine.size(), theirs.size());
 }
 
+// What is another device's or comes from firmware tables.
+bool othersOwn(const std::string& name) {
+    return name.starts_with("nvme") || name.starts_with("wakeup") || name.starts_with("firmware_node") || name == "pools" ||
+           name.starts_with("msi_irqs/") || name.starts_with("power/wakeup") || name == "link/l0s_aspm";
+}
+
 TEST_F(Golden, PhysicalFunction) {
     Looks theirs = recorded("sriov/7.3.4/0-numvfs0.jsonl", "/sys/devices/pci0000:00/0000:00:04.0/0000:01:00.0");
     Looks mine = ours(function);
@@ -233,10 +239,6 @@ TEST_F(Golden, PhysicalFunction) {
     EXPECT_EQ(mine["resource0"].mode, theirs["resource0"].mode);
     theirs.erase("resource0"); // its size is that of the BAR
     // Another device, on a machine with firmware tables; everything else must be there and look alike.
-    const auto othersOwn = [](const std::string& name) {
-        return name.starts_with("nvme") || name.starts_with("wakeup") || name.starts_with("firmware_node") || name == "pools" ||
-               name.starts_with("msi_irqs/") || name.starts_with("power/wakeup") || name == "link/l0s_aspm";
-    };
     for (const std::string& name : missingIn(mine, theirs))
         EXPECT_TRUE(othersOwn(name)) << "the real one has " << name;
     expectAlike(mine, theirs,
@@ -244,6 +246,60 @@ TEST_F(Golden, PhysicalFunction) {
                  "irq",      "max_link_speed", "max_link_width",     "modalias",           "numa_node",        "power",
                  "resource", "revision",       "sriov_totalvfs",     "sriov_vf_device",    "subsystem_device", "subsystem_vendor",
                  "uevent",   "vendor"});
+}
+
+// The device that was recorded, as far as files tell: four VFs without a driver.
+TEST_F(Golden, VirtualFunction) {
+    const hardware::PciAddress pf = *hardware::PciAddress::parse("0000:01:00.0");
+    const hardware::PciAddress vf = *hardware::PciAddress::parse("0000:01:00.1");
+    machine_->setVfAutoprobe(pf, false);
+    machine_->setNumVfs(pf, 4);
+    const std::string file = "sriov/7.3.4/1-numvfs4-noautoprobe.jsonl", parent = "/sys/devices/pci0000:00/0000:00:04.0/";
+    Looks theirs = recorded(file, parent + vf.str());
+    const std::string bridge = function.substr(0, function.rfind('/') + 1);
+    Looks mine = ours(bridge + vf.str());
+    EXPECT_EQ(mine["resource0"].mode, theirs["resource0"].mode);
+    EXPECT_EQ(mine["resource0"].text, theirs["resource0"].text);
+    theirs.erase("resource0"); // its size is that of the BAR
+    mine.erase("resource0");
+    for (const std::string& name : missingIn(mine, theirs))
+        EXPECT_TRUE(othersOwn(name)) << "the real one has " << name;
+    const std::set<std::string> more = {"iommu_group", "resource0_wc"}; // an IOMMU, a prefetchable BAR
+    for (const std::string& name : missingIn(theirs, mine))
+        EXPECT_TRUE(more.count(name) || name.starts_with("power/")) << "the real one lacks " << name;
+    expectAlike(mine, theirs,
+                {"class", "config", "current_link_speed", "current_link_width", "device", "numa_node", "revision",
+                 "max_link_speed", "max_link_width", "modalias", "subsystem_device", "subsystem_vendor", "uevent", "resource",
+                 "vendor"});
+    theirs = recorded(file, parent + pf.str());
+    mine = ours(function);
+    for (const char* name : {"virtfn0", "virtfn1", "virtfn2", "virtfn3", "sriov_numvfs", "sriov_drivers_autoprobe",
+                             "sriov_offset", "sriov_stride"}) {
+        EXPECT_EQ(mine[name].kind, theirs[name].kind) << name;
+        EXPECT_EQ(mine[name].mode, theirs[name].mode) << name;
+        EXPECT_EQ(mine[name].size, theirs[name].size) << name;
+        EXPECT_EQ(mine[name].text, theirs[name].text) << name;
+    }
+    EXPECT_FALSE(mine.count("virtfn4"));
+}
+
+// A PF that lost its driver: what goes, what stays.
+TEST_F(Golden, UnboundPhysicalFunction) {
+    const Looks before = recorded("sriov/7.3.4/2-numvfs0-again.jsonl", "/sys/devices/pci0000:00/0000:00:04.0/0000:01:00.0");
+    const Looks after = recorded("sriov/7.3.4/4-pf-unbound.jsonl", "/sys/devices/pci0000:00/0000:00:04.0/0000:01:00.0");
+    const Looks bound = ours(function);
+    machine_->unbindDriver("mlx5_core", *hardware::PciAddress::parse("0000:01:00.0"));
+    const Looks unbound = ours(function);
+    for (const auto& [name, look] : before) {
+        if (othersOwn(name) || name.starts_with("power/") || !bound.count(name))
+            continue;
+        EXPECT_EQ(unbound.count(name), after.count(name)) << name;
+        if (after.count(name) && unbound.count(name) && (name == "enable" || name == "dma_mask_bits")) {
+            EXPECT_EQ(unbound.at(name).text, after.at(name).text) << name;
+        }
+    }
+    for (const auto& [name, look] : unbound)
+        EXPECT_FALSE(name.starts_with("net") || name.starts_with("infiniband") || name == "sriov") << name;
 }
 
 TEST_F(Golden, BusAndDriver) {

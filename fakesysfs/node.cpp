@@ -19,6 +19,13 @@ void Directory::ensure() const {
     fill(const_cast<Directory&>(*this));
 }
 
+void Directory::countInto(std::size_t* counter) noexcept {
+    counter_ = counter;
+    for (auto& [name, node] : entries_)
+        if (node.directory)
+            node.directory->countInto(counter);
+}
+
 const std::map<std::string, Node, std::less<>>& Directory::entries() const {
     ensure();
     return entries_;
@@ -35,6 +42,8 @@ Node& Directory::add(std::string_view name, NodeKind kind, unsigned mode) {
     Node& node = entries_.insert_or_assign(std::string(name), Node()).first->second;
     node.kind = kind;
     node.mode = mode;
+    if (counter_)
+        ++*counter_;
     return node;
 }
 
@@ -107,6 +116,7 @@ Directory& Directory::lazy(std::string_view name, Fill fill) {
     Node& node = add(name, NodeKind::directory, 0755);
     node.size = 0;
     node.directory = std::make_unique<Directory>(std::move(fill));
+    node.directory->countInto(counter_);
     return *node.directory;
 }
 

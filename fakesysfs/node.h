@@ -80,11 +80,14 @@ public:
     Directory& lazy(std::string_view name, Fill fill);
     // As `directory`, for every part of a relative path.
     Directory& path(std::string_view relative);
+    // Every node added from now on, here and below, adds one to the counter, which must outlive the directory.
+    void countInto(std::size_t* counter) noexcept;
 
 private:
     Node& add(std::string_view name, NodeKind kind, unsigned mode);
     void ensure() const;
 
+    std::size_t* counter_ = nullptr;
     mutable Fill fill_;
     mutable std::map<std::string, Node, std::less<>> entries_;
 };

@@ -4,21 +4,43 @@
 
 namespace rdmalab::fakesysfs {
 
-std::string hostBridgePath(const hardware::PciFunction& pci) {
-    return fmt::format("devices/pci{:04x}:{:02x}", pci.address.domain, pci.rootBus);
+std::string hostBridgePath(const hardware::PciAddress& address, std::uint8_t rootBus) {
+    return fmt::format("devices/pci{:04x}:{:02x}", address.domain, rootBus);
 }
 
-std::string rootPortPath(const hardware::PciFunction& pci) {
-    return !pci.bridges.empty() ? hostBridgePath(pci) + "/" + pci.bridges.front().str() : "";
+std::string bridgePath(const hardware::Bridge& bridge) {
+    std::string path = hostBridgePath(bridge.address, bridge.rootBus);
+    for (const hardware::PciAddress& above : bridge.bridges)
+        path += "/" + above.str();
+    return path + "/" + bridge.address.str();
+}
+
+std::string parentPath(const hardware::PciFunction& pci) {
+    std::string path = hostBridgePath(pci.address, pci.rootBus);
+    for (const hardware::PciAddress& above : pci.bridges)
+        path += "/" + above.str();
+    return path;
 }
 
 std::string functionPath(const hardware::PciFunction& pci) {
-    return (!pci.bridges.empty() ? rootPortPath(pci) : hostBridgePath(pci)) + "/" + pci.address.str();
+    return parentPath(pci) + "/" + pci.address.str();
 }
 
-std::string netdevParentPath(const hardware::Nic& nic, std::size_t number) {
+bool hasNetdev(const hardware::Nic& nic) {
+    return !nic.pci.driver.empty() && nic.pci.driver != "vfio-pci" && !nic.port.netdev.empty();
+}
+
+std::string netdevParentPath(const hardware::Machine& machine, const hardware::Nic& nic) {
     const std::string function = functionPath(nic.pci);
-    return nic.model->childBus.empty() ? function : fmt::format("{}/{}{}", function, nic.model->childBus, number);
+    if (nic.model->childBus.empty())
+        return function;
+    unsigned number = 0; // that bus counts its devices
+    for (const auto& other : machine.nics()) {
+        if (other.get() == &nic)
+            break;
+        number += other->model->childBus == nic.model->childBus;
+    }
+    return fmt::format("{}/{}{}", function, nic.model->childBus, number);
 }
 
 std::string linkTarget(std::string_view directory, std::string_view target) {

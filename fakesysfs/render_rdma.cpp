@@ -1,5 +1,7 @@
 #include "fakesysfs/paths.h"
+#include "fakesysfs/pci_writes.h"
 #include "fakesysfs/render.h"
+#include "fakesysfs/store.h"
 #include "sim/hardware/rdma_view.h"
 
 #include <fmt/format.h>
@@ -59,6 +61,44 @@ std::string physicalStateText(const hardware::Port& port) {
     return "0: <unknown>";
 }
 
+// A write on an RDMA device: looked up again by what cannot be another's.
+template <typename Store>
+Directory::Write onDevice(const Scene& scene, const Nic& nic, Store store) {
+    if (!scene.writable)
+        return nullptr;
+    return [machine = scene.writable, address = nic.pci.address, instance = nic.rdma->instance,
+            store](std::string_view written) -> std::size_t {
+        const Nic* now = machine->findByPci(address);
+        if (!now || !now->rdma || now->rdma->instance != instance)
+            refuse("RDMA device", ENODEV);
+        if (!written.empty())
+            store(*machine, instance, written);
+        return written.size();
+    };
+}
+
+// The driver keeps up to 64 bytes as they come, a newline included, and shows them as a C string (core/sysfs.c).
+constexpr std::size_t longestDescription = 64;
+
+std::string description(const Scene& scene, const Nic& nic) {
+    // rdma-ndd has put the host's name there.
+    const std::string usual = fmt::format("{} {}", scene.machine.name(), nic.rdma->name).substr(0, longestDescription);
+    return keptText(scene.machine, nic.rdma->instance, "node_desc", usual);
+}
+
+void storeDescription(hardware::Machine& machine, std::uint64_t instance, std::string_view written) {
+    machine.keep(instance, "node_desc", std::string(cText(written.substr(0, longestDescription))));
+}
+
+// Kept in ticks of the kernel's clock, which Debian runs at 250 Hz.
+std::string keepLifespan(std::string_view text) {
+    constexpr std::int64_t longest = 10000, tick = 4;
+    const std::int64_t wanted = parseSigned(text, 10);
+    if (wanted < 0 || wanted > longest)
+        refuse("lifespan", EINVAL);
+    return std::to_string((wanted + tick - 1) / tick * tick);
+}
+
 void renderGids(Directory& port, const Nic& nic) {
     const auto* slots = &nic.rdma->gids.slots();
     port.lazy("gids", [slots](Directory& gids) {
@@ -82,13 +122,16 @@ void renderGids(Directory& port, const Nic& nic) {
     });
 }
 
-void renderPortCounters(Directory& port, const Nic& nic) {
+void renderPortCounters(Directory& port, const Scene& scene, const Nic& nic) {
     port.lazy("counters", [](Directory& counters) {
         for (const char* name : portCounters)
             counters.text(name, "0");
     });
-    port.lazy("hw_counters", [model = nic.model](Directory& counters) {
-        counters.text("lifespan", "10", 0644);
+    port.lazy("hw_counters", [&scene, &nic, model = nic.model](Directory& counters) {
+        const auto store = [](hardware::Machine& machine, std::uint64_t instance, std::string_view written) {
+            machine.keep(instance, "lifespan", keepLifespan(cText(written)));
+        };
+        counters.writable("lifespan", keptText(scene.machine, nic.rdma->instance, "lifespan", "12"), onDevice(scene, nic, store));
         for (const std::string& name : model->rdma->counters)
             counters.text(name, "0");
     });
@@ -99,7 +142,7 @@ void renderPortCounters(Directory& port, const Nic& nic) {
         });
 }
 
-void renderRdmaPort(Directory& port, const Nic& nic, bool compat) {
+void renderRdmaPort(Directory& port, const Scene& scene, const Nic& nic, bool compat) {
     const bool infiniband = nic.port.linkLayer == hardware::LinkLayer::infiniband;
     const hardware::RdmaModel& model = *nic.model->rdma;
     port.text("state", stateText(nic.port));
@@ -120,7 +163,7 @@ void renderRdmaPort(Directory& port, const Nic& nic, bool compat) {
             keys.text(std::to_string(i), "0x0000");
     });
     if (!compat)
-        renderPortCounters(port, nic);
+        renderPortCounters(port, scene, nic);
 }
 
 } // namespace
@@ -145,9 +188,8 @@ void renderRdmaDevice(Directory& directory, const std::string& path, const Scene
     directory.text("node_guid", hardware::guidText(device.nodeGuid));
     directory.text("sys_image_guid", hardware::guidText(device.systemImageGuid));
     directory.text("fw_ver", model.firmware);
-    // rdma-ndd has put the host's name there; 64 bytes at most.
-    directory.text("node_desc", fmt::format("{} {}", scene.machine.name(), device.name).substr(0, 64), 0644);
-    directory.text("uevent", "NAME=" + device.name, 0644);
+    directory.writable("node_desc", description(scene, nic), onDevice(scene, nic, storeDescription));
+    addUevent(directory, scene, "NAME=" + device.name + "\n");
     if (!model.hardwareRevision.empty())
         directory.text("hw_rev", model.hardwareRevision);
     if (!model.hcaType.empty()) {
@@ -157,18 +199,19 @@ void renderRdmaDevice(Directory& directory, const std::string& path, const Scene
     }
     if (!model.boardId.empty())
         directory.text("board_id", model.boardId);
-    directory.lazy("ports", [&nic, compat](Directory& ports) { renderRdmaPort(ports.directory("1"), nic, compat); });
+    directory.lazy("ports",
+                   [&scene, &nic, compat](Directory& ports) { renderRdmaPort(ports.directory("1"), scene, nic, compat); });
     addLink(directory, path, "device", functionPath(nic.pci));
     addLink(directory, path, "subsystem", "class/infiniband");
-    addPower(directory);
+    addPower(directory, scene, {device.instance, "infiniband/"});
 }
 
-void renderCharDevice(Directory& directory, const std::string& path, const hardware::CharDevice& device, const Nic* nic) {
+void renderCharDevice(Directory& directory, const std::string& path, const Scene& scene, const hardware::CharDevice& device,
+                      const Nic* nic) {
     directory.text("dev", fmt::format("{}:{}", device.major, device.minor));
-    directory.text("uevent",
-                   fmt::format("MAJOR={}\nMINOR={}\nDEVNAME=infiniband/{}{}", device.major, device.minor, device.name,
-                               device.mode == 0666 ? "\nDEVMODE=0666" : ""),
-                   0644);
+    addUevent(directory, scene,
+              fmt::format("MAJOR={}\nMINOR={}\nDEVNAME=infiniband/{}{}\n", device.major, device.minor, device.name,
+                          device.mode == 0666 ? "\nDEVMODE=0666" : ""));
     if (device.kind == hardware::CharDeviceKind::rdmaCm)
         directory.text("abi_version", "4");
     if (nic) {
@@ -180,7 +223,7 @@ void renderCharDevice(Directory& directory, const std::string& path, const hardw
         addLink(directory, path, "device", functionPath(nic->pci));
     }
     addLink(directory, path, "subsystem", "class/" + charDeviceClass(device.kind));
-    addPower(directory);
+    addPower(directory, scene, {nic ? nic->rdma->instance : 0, device.name + "/"});
 }
 
 } // namespace rdmalab::fakesysfs

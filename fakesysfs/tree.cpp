@@ -2,6 +2,7 @@
 
 #include "fakesysfs/machine_provider.h"
 #include "fakesysfs/paths.h"
+#include "fakesysfs/vfio.h"
 
 #include <algorithm>
 #include <cerrno>
@@ -28,9 +29,10 @@ std::string takePart(std::string& path) {
 } // namespace
 
 Tree::Tree(const hardware::Machine& machine, View view)
-    : provider_(std::make_unique<MachineProvider>(machine, std::move(view))) {}
+    : provider_(std::make_unique<MachineProvider>(machine, nullptr, std::move(view))) {}
 
-Tree::Tree(hardware::Machine& machine, View view) : Tree(static_cast<const hardware::Machine&>(machine), std::move(view)) {}
+Tree::Tree(hardware::Machine& machine, View view)
+    : provider_(std::make_unique<MachineProvider>(machine, &machine, std::move(view))) {}
 
 Tree::Tree(std::unique_ptr<TreeProvider> provider) : provider_(std::move(provider)) {}
 
@@ -46,10 +48,17 @@ void Tree::setView(View view) {
 const Directory& Tree::root() const {
     const std::uint64_t now = provider_->generation();
     if (!root_ || rendered_ != now) {
+        forget();
         root_ = provider_->root();
+        root_->countInto(&nodes_);
         rendered_ = now;
     }
     return *root_;
+}
+
+void Tree::forget() const {
+    root_.reset();
+    nodes_ = 0;
 }
 
 Tree::Found Tree::find(std::string_view path, bool followLast) const {
@@ -111,12 +120,9 @@ Tree::Found Tree::find(std::string_view path, bool followLast) const {
 
 std::vector<std::string> netDirectories(const hardware::Machine& machine) {
     std::vector<std::string> directories;
-    std::size_t number = 0;
-    for (const auto& nic : machine.nics()) {
-        if (!nic->pci.driver.empty())
-            directories.push_back("/sys/" + netdevParentPath(*nic, number) + "/net");
-        ++number;
-    }
+    for (const auto& nic : machine.nics())
+        if (hasNetdev(*nic))
+            directories.push_back("/sys/" + netdevParentPath(machine, *nic) + "/net");
     return directories;
 }
 
@@ -131,6 +137,8 @@ std::vector<DeviceNode> deviceNodes(const hardware::Machine& machine) {
                 add(device);
     if (machine.rdmaCm())
         add(*machine.rdmaCm());
+    for (const VfioNode& node : vfioNodes(machine))
+        nodes.push_back({"/dev/vfio/" + node.name, node.major, node.minor, node.mode});
     std::sort(nodes.begin(), nodes.end(), [](const DeviceNode& a, const DeviceNode& b) { return a.path < b.path; });
     return nodes;
 }

@@ -1,5 +1,6 @@
-// A machine as a file tree: /sys and /dev/infiniband as one viewer sees them. Directories are rendered when they are first
-// looked into and thrown away when the machine changes; a reader of the tree (exporter, Files, FUSE) keeps nothing of its own.
+// A machine as a file tree: /sys, /dev/infiniband and /dev/vfio as one viewer sees them. Directories are rendered when they are
+// first looked into and thrown away when the machine changes; a reader of the tree (exporter, Files, FUSE) keeps nothing of its
+// own.
 #pragma once
 
 #include "fakesysfs/node.h"
@@ -48,7 +49,8 @@ public:
 // Paths are absolute and start with /sys or /dev. Not thread-safe.
 class Tree {
 public:
-    // `machine` must outlive the tree. Nothing can be written through the first.
+    // `machine` must outlive the tree. Nothing can be written through the first. Through the second a write acts on the machine
+    // at once, with the kernel's rules and errno values (Behaviour::write of the node).
     Tree(const hardware::Machine& machine, View view);
     Tree(hardware::Machine& machine, View view);
     explicit Tree(std::unique_ptr<TreeProvider> provider);
@@ -59,7 +61,7 @@ public:
     void setView(View view); // only for a tree of a machine
 
     struct Found {
-        const Node* node = nullptr; // valid until the machine or the view changes
+        const Node* node = nullptr; // valid until the machine or the view changes, or the tree forgets
         int error = 0;              // ENOENT, ENOTDIR or ELOOP when there is no node
         std::string path;           // where the node really is, all links followed
     };
@@ -67,8 +69,13 @@ public:
     Found find(std::string_view path, bool followLast = true) const;
     const Directory& root() const;
 
+    // Nodes made since the root was: a measure of memory. They stay until something changes, or forget().
+    std::size_t renderedNodes() const noexcept { return nodes_; }
+    void forget() const; // everything; it is rendered again when asked for
+
 private:
     std::unique_ptr<TreeProvider> provider_;
+    mutable std::size_t nodes_ = 0; // before what counts into it
     mutable std::unique_ptr<Directory> root_;
     mutable std::uint64_t rendered_ = 0;
 };
@@ -81,7 +88,8 @@ struct DeviceNode {
     unsigned major = 0, minor = 0;
     unsigned mode = 0;
 };
-// Every node of /dev/infiniband, sorted by path. They do not depend on the viewer (spec 1.5: not tagged with a namespace).
+// Every node of /dev/infiniband and, for functions bound to vfio-pci, /dev/vfio; sorted by path. They do not depend on the viewer
+// (spec 1.5: not tagged with a namespace).
 std::vector<DeviceNode> deviceNodes(const hardware::Machine& machine);
 
 } // namespace rdmalab::fakesysfs

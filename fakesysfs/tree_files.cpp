@@ -56,6 +56,10 @@ std::string TreeFiles::read(const std::string& path) {
         throw SystemError("open " + path, ENXIO); // a node without a driver behind it
     if (node.kind == NodeKind::unreadable)
         throw SystemError((node.failsInOpen ? "open " : "read ") + path, node.error);
+    if (node.behaviour && node.behaviour->read) {
+        const auto behaviour = node.behaviour; // reading may take the tree away
+        return behaviour->read();
+    }
     return node.text;
 }
 
@@ -87,17 +91,28 @@ plugin::FileStatus TreeFiles::linkStatus(const std::string& path) {
     return statusOf(tree_.find(path, false).node);
 }
 
-// Files are neither made nor replaced in sysfs: the directory refuses.
-void TreeFiles::write(const std::string& path, const std::string&, unsigned) {
-    throw SystemError("open " + path, EACCES);
+// Files are neither made nor replaced in sysfs: the directory refuses, and what exists is written in place.
+void TreeFiles::write(const std::string& path, const std::string& content, unsigned) {
+    if (status(path).kind == FileKind::missing)
+        throw SystemError("open " + path, EACCES);
+    writeInPlace(path, content);
 }
 
-void TreeFiles::writeInPlace(const std::string& path, const std::string&) {
+void TreeFiles::writeInPlace(const std::string& path, const std::string& content) {
     const Node& node = existing(tree_, "open", path);
     if (node.kind == NodeKind::directory)
         throw SystemError("open " + path, EISDIR);
-    // A read-only attribute refuses to be opened for writing, also for root; the others would work on a live kernel.
-    throw SystemError("open " + path, (node.mode & 0222) == 0 ? EACCES : EROFS);
+    // A read-only attribute refuses to be opened for writing, also for root.
+    if ((node.mode & 0222) == 0)
+        throw SystemError("open " + path, EACCES);
+    if (!node.behaviour || !node.behaviour->write)
+        throw SystemError("open " + path, EROFS);
+    const auto behaviour = node.behaviour; // the write may take the tree away
+    try {
+        behaviour->write(content); // one write(2): the rest of a page that was cut off is lost
+    } catch (const SystemError& error) {
+        throw SystemError("write " + path, error.code());
+    }
 }
 
 void TreeFiles::makeDirectories(const std::string& path, unsigned) {
@@ -111,7 +126,7 @@ void TreeFiles::remove(const std::string& path) {
 }
 
 plugin::Files& NodeFiles::of(const std::string& path) {
-    return within(path, "/sys") || within(path, "/dev/infiniband") ? hardware_ : rest_;
+    return within(path, "/sys") || within(path, "/dev/infiniband") || within(path, "/dev/vfio") ? hardware_ : rest_;
 }
 
 } // namespace rdmalab::fakesysfs

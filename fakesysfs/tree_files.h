@@ -6,7 +6,8 @@
 
 namespace rdmalab::fakesysfs {
 
-// Read-only: writing throws SystemError with the errno a real kernel would give (EACCES for 0444, EROFS elsewhere).
+// Writing acts as on the real file, a call is one write(2); it throws SystemError with the kernel's errno (EACCES for 0444), and
+// EROFS where the tree cannot be written.
 class TreeFiles : public plugin::Files {
 public:
     explicit TreeFiles(const Tree& tree) : tree_(tree) {} // must outlive this
@@ -25,7 +26,7 @@ private:
     const Tree& tree_;
 };
 
-// A node's whole file system: /sys and /dev/infiniband from the hardware, everything else from `rest`.
+// A node's whole file system: /sys, /dev/infiniband and /dev/vfio from the hardware, everything else from `rest`.
 class NodeFiles : public plugin::Files {
 public:
     NodeFiles(plugin::Files& hardware, plugin::Files& rest) : hardware_(hardware), rest_(rest) {} // both must outlive this

@@ -6,6 +6,7 @@
 #include <gmock/gmock.h>
 
 #include <cerrno>
+#include <utility>
 
 namespace rdmalab::fakesysfs {
 namespace {
@@ -319,7 +320,10 @@ TEST(TreeFiles, RefusesAsSysfsDoes) {
     EXPECT_EQ(code([&] { host.files.readLink(pf + "vendor"); }), EINVAL);
     EXPECT_EQ(code([&] { host.files.list(pf + "vendor"); }), ENOTDIR);
     EXPECT_EQ(code([&] { host.files.writeInPlace(pf + "vendor", "1"); }), EACCES);
-    EXPECT_EQ(code([&] { host.files.writeInPlace(pf + "sriov_numvfs", "4"); }), EROFS);
+    const Tree readOnly(std::as_const(host.machine), View());
+    EXPECT_EQ(code([&] { TreeFiles(readOnly).writeInPlace(pf + "sriov_numvfs", "4"); }), EROFS);
+    EXPECT_EQ(code([&] { host.files.writeInPlace(pf + "sriov_numvfs", "4000"); }), ERANGE);
+    EXPECT_EQ(code([&] { host.files.write(pf + "nope", "4", 0644); }), EACCES);
     EXPECT_EQ(code([&] { host.files.makeDirectories("/sys/class/x", 0755); }), EPERM);
     EXPECT_EQ(code([&] { host.files.remove(pf + "vendor"); }), EPERM);
     EXPECT_EQ(code([&] { host.files.remove("/sys/nope"); }), 0);

@@ -1,11 +1,13 @@
 #include "harness/cli/machine_check.h"
 
+#include "fakesysfs/fuse_mount.h"
 #include "harness/netns/fabric_wiring.h"
 #include "harness/sandbox/lab.h"
 #include "harness/sandbox/namespaces.h"
 #include "harness/sandbox/pod_sandbox.h"
 #include "harness/sandbox/root_filesystem.h"
 #include "plugins/kernel/linux_kernel.h"
+#include "sim/hardware/live_machine.h"
 #include "util/syscall.h"
 
 #include <fmt/format.h>
@@ -18,6 +20,7 @@
 #include <unistd.h>
 
 #include <functional>
+#include <memory>
 
 namespace rdmalab::harness {
 
@@ -61,18 +64,27 @@ json tryEverything(const LabPlace& place) {
         spec.masterIndex = master ? master->index : 0;
         node.addMacvlan(spec, target);
     });
+    hardware::MachineSpec spec;
+    spec.name = "check";
+    hardware::LiveMachine machine(spec);
+    const std::string sys = place.base + "/sys";
+    makeDirectories(sys);
+    std::unique_ptr<fakesysfs::FuseService> service;
+    std::unique_ptr<fakesysfs::SysfsMount> mount;
+    attempt("fake /sys (FUSE)", "a kernel with CONFIG_FUSE_FS (modprobe fuse); in a container, --device /dev/fuse", [&] {
+        service = std::make_unique<fakesysfs::FuseService>();
+        mount = std::make_unique<fakesysfs::SysfsMount>(*service, machine, fakesysfs::View{}, sys);
+    });
     attempt("overlay file system and device nodes",
             "overlayfs (modprobe overlay) and CAP_MKNOD; in a container, run it with --privileged", [&] {
                 RootSpec root;
                 root.scratch = place.base + "/check";
-                root.sysTree = place.base + "/sys";
-                makeDirectories(root.sysTree + "/class/net");
-                makeDirectories(root.sysTree + "/devices/virtual/net");
-                root.ownNetworkInSys = true;
+                root.sys = sys;
                 root.devices = {{"/dev/infiniband/uverbs0", 231, 192, 0666}};
                 const PodSandbox sandbox(network, "check");
                 ProcessSpec process;
-                process.argv = {"sh", "-c", "test -c /dev/infiniband/uverbs0 && test -d /sys/class/net/eth9"};
+                process.argv = {"sh", "-c",
+                                "test -c /dev/infiniband/uverbs0" + std::string(mount ? " && test -d /sys/class/net/lo" : "")};
                 process.environment = {{"PATH", "/usr/bin:/bin"}};
                 process.namespaces = &sandbox.namespaces();
                 process.prepare = [&root] {
@@ -81,7 +93,7 @@ json tryEverything(const LabPlace& place) {
                 };
                 const auto result = runProcess(process, {}, 10);
                 if (result.status.code != 0)
-                    throw std::runtime_error("a container does not see its devices and interfaces: " + result.errors);
+                    throw std::runtime_error("a container does not see its devices and its /sys: " + result.errors);
             });
     attempt("iptables with connection marks", "package iptables and a kernel with CONFIG_NETFILTER_XT_CONNMARK", [&] {
         plugin::LinuxKernel pod(network.get());
@@ -131,9 +143,6 @@ std::vector<MachineCheck> checkMachine(const std::string& pluginDirectory) {
                 checks.push_back({result.at("what"), result.at("ok"), result.at("detail"),
                                   result.at("ok") ? "" : result.at("remedy").get<std::string>()});
     }
-    const bool fuse = ::access("/dev/fuse", R_OK | W_OK) == 0;
-    checks.push_back({"/dev/fuse", fuse, fuse ? "there" : "missing or not accessible",
-                      fuse ? "" : "modprobe fuse; in a container, --device /dev/fuse", false});
     checks.push_back({"iproute2", inPath("ip"), inPath("ip") ? "there" : "no ip command for probes that call it",
                       "apt-get install iproute2", false});
     return checks;

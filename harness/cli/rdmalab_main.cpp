@@ -1,6 +1,7 @@
 #include "harness/cli/machine_check.h"
 #include "harness/cli/run_command.h"
 #include "harness/cli/scenario_files.h"
+#include "harness/cli/sysfs_command.h"
 #include "harness/scenario/loader.h"
 
 #include <CLI/CLI.hpp>
@@ -52,6 +53,12 @@ int doctor() {
     return reason.empty() ? 0 : badEnvironment;
 }
 
+void addMachineOptions(CLI::App& command, harness::MachineOptions& options) {
+    command.add_option("--nic-model", options.nicModels, "file with a NIC model, as in the hardware catalogue")
+        ->allow_extra_args(false);
+    command.add_option("--numvfs", options.numVfs, "PCI=N: virtual functions of a PF")->allow_extra_args(false);
+}
+
 } // namespace
 
 int main(int argc, char** argv) {
@@ -79,6 +86,26 @@ int main(int argc, char** argv) {
 
     auto* doctorCommand = app.add_subcommand("doctor", "what this machine can do, and why not");
 
+    const std::string machineHelp = "SCENARIO.yaml, SCENARIO.yaml:NODE or the name of a NIC model";
+    auto* sysfsCommand = app.add_subcommand("sysfs", "the /sys of a machine, without starting anything");
+    sysfsCommand->require_subcommand(1);
+    harness::SysfsExportOptions sysfsExport;
+    auto* exportCommand = sysfsCommand->add_subcommand("export", "write it as plain files");
+    exportCommand->add_option("machine", sysfsExport.machine, machineHelp)->required();
+    exportCommand->add_option("directory", sysfsExport.directory, "where to; made when it is not there")->required();
+    exportCommand->add_flag("--force", sysfsExport.force, "also into a directory that is not empty");
+    addMachineOptions(*exportCommand, sysfsExport.machineOptions);
+    harness::SysfsDiffOptions sysfsDiff;
+    auto* diffCommand = sysfsCommand->add_subcommand("diff", "compare two; exit code 1 when they differ");
+    diffCommand->add_option("directory", sysfsDiff.directory, "an export, a copy of a real /sys, or /sys itself")->required();
+    diffCommand->add_option("other", sysfsDiff.other, "another directory, or a machine: " + machineHelp)->required();
+    diffCommand->add_option("--ignore", sysfsDiff.ignore, "pattern of a name at any depth, or of a path from the top")
+        ->allow_extra_args(false);
+    diffCommand->add_flag("--normalise", sysfsDiff.normalise,
+                          "ignore what differs between two boots: statistics, counters, indexes");
+    diffCommand->add_flag("--names-only", sysfsDiff.namesOnly, "do not compare what is in files");
+    addMachineOptions(*diffCommand, sysfsDiff.machineOptions);
+
     try {
         app.parse(argc, argv);
     } catch (const CLI::ParseError& error) {
@@ -95,6 +122,10 @@ int main(int argc, char** argv) {
         }
         if (*doctorCommand)
             return doctor();
+        if (*exportCommand)
+            return harness::sysfsExport(sysfsExport, std::cout);
+        if (*diffCommand)
+            return harness::sysfsDiff(sysfsDiff, std::cout);
     } catch (const harness::UsageError& error) {
         std::cerr << "rdmalab: " << error.what() << '\n';
         return badScenario;

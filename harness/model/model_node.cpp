@@ -4,6 +4,7 @@
 #include "fakesysfs/tree_files.h"
 #include "harness/model/in_process_exec.h"
 #include "harness/model/model_component.h"
+#include "harness/model/nic_wiring.h"
 #include "plugins/cni/protocol/cni_runtime.h"
 #include "plugins/kernel/kernel.h"
 #include "sim/clock/event_loop.h"
@@ -27,8 +28,11 @@ namespace {
 // What the real thing takes, roughly: order and overlap of events are then as on a node.
 constexpr std::chrono::milliseconds sandboxTime{120}, containerTime{30}, stopTime{10};
 
-// Another namespace than the node's, for the question which netdevs and devices are visible. Its number is no real one.
-constexpr hardware::NetnsId podView = 2;
+fakesysfs::View nodeView(const hardware::Machine& machine) {
+    fakesysfs::View view;
+    view.netns = machine.netns();
+    return view;
+}
 } // namespace
 
 struct ModelNode::Container {
@@ -41,9 +45,9 @@ struct ModelNode::Container {
 };
 
 ModelNode::ModelNode(ModelNodeSpec spec, hardware::Machine& machine, kernel::ModelWorld& world, kernel::NetnsId netns,
-                     cluster::Store& store, clock::EventLoop& loop)
-    : spec_(std::move(spec)), machine_(machine), world_(world), netns_(netns), store_(store), loop_(loop),
-      tree_(std::make_unique<fakesysfs::Tree>(machine_, fakesysfs::View{})),
+                     NicWiring& wiring, cluster::Store& store, clock::EventLoop& loop)
+    : spec_(std::move(spec)), machine_(machine), world_(world), netns_(netns), wiring_(wiring), store_(store), loop_(loop),
+      tree_(std::make_unique<fakesysfs::Tree>(machine_, nodeView(machine_))),
       treeFiles_(std::make_unique<fakesysfs::TreeFiles>(*tree_)),
       files_(std::make_unique<fakesysfs::NodeFiles>(*treeFiles_, disk_)), kernel_(world_.kernel(netns_)) {
     for (const char* dir : {"/opt/cni/bin", "/etc/cni/net.d", "/var/lib/kubelet", "/var/lib/cni", "/run/netns", "/var/log"})
@@ -151,6 +155,7 @@ void ModelNode::removeNetwork(Sandbox& sandbox) {
                                                           sandbox.config.podName, sandbox.config.podUid));
     world_.unbindNetns(netns_, sandbox.path);
     world_.removeNetns(sandbox.netns);
+    wiring_.namespaceGone(sandbox.netns);
     sandbox.path.clear();
 }
 
@@ -310,7 +315,7 @@ void ModelNode::look(const Inside& inside, const std::function<void(View&)>& loo
         return look(view);
     }
     fakesysfs::View viewer;
-    viewer.netns = container->config.hostNetwork ? machine_.netns() : podView;
+    viewer.netns = NicWiring::idOf(container->sandbox->netns);
     for (const auto& link : pod->links()) {
         if (link.encap == "loopback")
             continue;

@@ -33,6 +33,7 @@ namespace rdmalab::harness {
 
 class InProcessExec;
 class ModelComponent;
+class NicWiring;
 
 struct ModelNodeSpec {
     std::string name;
@@ -44,7 +45,7 @@ struct ModelNodeSpec {
 class ModelNode final : public cluster::NodeHost {
 public:
     // Everything passed must outlive the node.
-    ModelNode(ModelNodeSpec spec, hardware::Machine& machine, kernel::ModelWorld& world, kernel::NetnsId netns,
+    ModelNode(ModelNodeSpec spec, hardware::Machine& machine, kernel::ModelWorld& world, kernel::NetnsId netns, NicWiring& wiring,
               cluster::Store& store, clock::EventLoop& loop);
     ~ModelNode() override;
 
@@ -102,6 +103,7 @@ private:
     hardware::Machine& machine_;
     kernel::ModelWorld& world_;
     kernel::NetnsId netns_;
+    NicWiring& wiring_;
     cluster::Store& store_;
     clock::EventLoop& loop_;
     std::unique_ptr<fakesysfs::Tree> tree_;

@@ -1,6 +1,7 @@
 #include "harness/model/model_tier.h"
 
 #include "harness/model/model_node.h"
+#include "harness/model/nic_wiring.h"
 #include "harness/scenario/machine_spec.h"
 #include "harness/tier/machine_of.h"
 #include "harness/tier/spiderpool_install.h"
@@ -27,6 +28,12 @@ public:
         int index = 0;
         for (const auto& node : scenario.nodes)
             addNode(scenario, node, index++);
+        world_.onNetdevChange([this](kernel::NetdevId id, kernel::NetdevChange change, const kernel::NetdevInfo& info) {
+            if (change == kernel::NetdevChange::added || change == kernel::NetdevChange::removed)
+                return;
+            if (const auto found = wiringOf_.find(world_.nodeOf(info.netns)); found != wiringOf_.end())
+                found->second->linkChanged(id, change, info);
+        });
         spiderpool_ = installSpiderpool(scenario, cluster_, loop_);
     }
 
@@ -48,7 +55,11 @@ public:
         return "the model does not run the command of container " + container.container + ": its log needs the netns tier";
     }
 
-    void look(const Inside& inside, const std::function<void(View&)>& look) override { node(inside.node).look(inside, look); }
+    void look(const Inside& inside, const std::function<void(View&)>& look) override {
+        ModelNode& target = node(inside.node);
+        wirings_.at(inside.node)->readAddresses();
+        target.look(inside, look);
+    }
 
     void exec(const Inside&, const std::vector<std::string>&, std::chrono::milliseconds,
               cluster::Callback<ExecResult> reply) override {
@@ -74,13 +85,13 @@ public:
     }
 
     void setLink(const std::string& name, const std::string& netdev, bool up) override {
-        const auto port = ports_.find({name, netdev});
-        if (port == ports_.end())
-            throw std::runtime_error("node " + name + " has no NIC port " + netdev);
-        fabric_.setLink(port->second, up);
-        hardware::Machine& machine = *machines_.at(name);
-        if (const auto* nic = machine.findByNetdev(netdev, machine.netns()))
-            up ? machine.plugCable(*nic) : machine.unplugCable(*nic);
+        node(name);
+        wirings_.at(name)->setCable(netdev, up);
+    }
+
+    void changeHardware(const std::string& name, const std::function<void(hardware::Machine&)>& change) override {
+        node(name);
+        change(*machines_.at(name));
     }
 
 private:
@@ -99,8 +110,10 @@ private:
 
     void addNode(const scenario::Scenario& scenario, const scenario::Node& spec, int index) {
         const Cidr management = managementAddress(spec, index);
-        auto& machine = *(machines_[spec.name] = std::make_unique<hardware::Machine>(scenario::machineSpec(spec)));
         const auto netns = world_.addNode(spec.name);
+        hardware::MachineSpec machineSpec = scenario::machineSpec(spec);
+        machineSpec.netns = NicWiring::idOf(netns);
+        auto& machine = *(machines_[spec.name] = std::make_unique<hardware::Machine>(machineSpec));
         const auto kernel = world_.kernel(netns);
         const auto addLink = [&](const std::string& name, const std::string& mac, int mtu, fabric::PortId port,
                                  const std::vector<Cidr>& addresses, bool up) {
@@ -121,20 +134,20 @@ private:
         route.family = route.gateway->family();
         route.linkIndex = kernel->linkByName("eth0")->index;
         kernel->addRoute(route);
-        for (const auto& nic : machine.nics()) {
-            if (nic->port.netdev.empty())
-                continue;
-            const auto port = fabric_.addPort(nicOf(spec, *nic).switchName.value_or(""));
-            ports_[{spec.name, nic->port.netdev}] = port;
-            addLink(nic->port.netdev, nic->port.mac, nic->port.mtu, port, nic->port.addresses, nic->port.up);
-        }
+        std::map<std::string, std::string> switches;
+        for (const auto& nic : spec.nics)
+            switches[nic.pci] = nic.switchName.value_or("");
+        wirings_[spec.name] = std::make_unique<NicWiring>(
+            machine, world_, fabric_, netns, [switches](const hardware::Nic& nic) { return switches.at(nic.pci.address.str()); });
+        wiringOf_[netns] = wirings_[spec.name].get();
         ModelNodeSpec nodeSpec;
         nodeSpec.name = spec.name;
         nodeSpec.addresses = {management.address.str()};
         nodeSpec.release = scenario.compat.spiderpool;
         for (const auto& file : spec.cniFiles)
             nodeSpec.cniFiles.emplace_back(file.name, file.content);
-        nodes_[spec.name] = std::make_unique<ModelNode>(std::move(nodeSpec), machine, world_, netns, cluster_.store(), loop_);
+        nodes_[spec.name] = std::make_unique<ModelNode>(std::move(nodeSpec), machine, world_, netns, *wirings_[spec.name],
+                                                        cluster_.store(), loop_);
         cluster::NodeSpec cluster = clusterNodeOf(spec);
         cluster.addresses = {management.address.str()};
         cluster_.addNode(cluster, *nodes_[spec.name]);
@@ -144,7 +157,8 @@ private:
     fabric::Fabric fabric_;
     kernel::ModelWorld world_;
     std::map<std::string, std::unique_ptr<hardware::Machine>> machines_;
-    std::map<std::pair<std::string, std::string>, fabric::PortId> ports_;
+    std::map<std::string, std::unique_ptr<NicWiring>> wirings_;
+    std::map<kernel::NetnsId, NicWiring*> wiringOf_;          // by the node's first namespace
     std::map<std::string, std::unique_ptr<ModelNode>> nodes_; // outlive the cluster that uses them
     cluster::Cluster cluster_;
     std::unique_ptr<SpiderpoolInstallation> spiderpool_;

@@ -75,10 +75,4 @@ void wirePort(const PortWire& wire, const UniqueFd& nodeNetns) {
         node.setLinkUp(node.linkByName(wire.netdev)->index, true);
 }
 
-void setWire(const std::string& fabricName, bool up) {
-    plugin::LinuxKernel fabric;
-    if (const auto link = fabric.linkByName(fabricName))
-        fabric.setLinkUp(link->index, up);
-}
-
 } // namespace rdmalab::harness

@@ -1,4 +1,4 @@
-// The fabric of a lab in the kernel: a bridge per switch in the lab's own network namespace, a veth pair per NIC port.
+// The fabric of a lab in the kernel: a bridge per switch in the lab's own network namespace.
 #pragma once
 
 #include "util/unique_fd.h"
@@ -18,9 +18,7 @@ struct PortWire {
     int mtu = 1500;
     bool up = true;
 };
-// Makes the veth pair; the node's end appears in `nodeNetns` only, with its final name and address. Throws plugin::KernelError.
+// For interfaces that are no NIC's (those are PortWires'). Makes the veth pair; the node's end appears in `nodeNetns` only, with
+// its final name and address. Throws plugin::KernelError.
 void wirePort(const PortWire& wire, const UniqueFd& nodeNetns);
-// The switch's side of the port: no carrier on the node when down.
-void setWire(const std::string& fabricName, bool up);
-
 } // namespace rdmalab::harness

@@ -1,16 +1,15 @@
 #include "harness/netns/netns_node.h"
 
-#include "fakesysfs/export.h"
-#include "fakesysfs/tree.h"
 #include "harness/netns/container_program.h"
 #include "harness/netns/node_exec.h"
+#include "harness/netns/node_hardware.h"
+#include "harness/netns/sys_files.h"
 #include "harness/netns/worker_pool.h"
 #include "harness/sandbox/capabilities.h"
 #include "harness/sandbox/pod_sandbox.h"
 #include "harness/sandbox/root_filesystem.h"
 #include "plugins/cni/protocol/cni_runtime.h"
 #include "sim/clock/real_loop.h"
-#include "sim/hardware/machine.h"
 #include "util/syscall.h"
 
 #include <fmt/format.h>
@@ -75,6 +74,7 @@ struct NetnsNode::Sandbox {
     cluster::SandboxConfig config;
     std::string netnsPath; // empty with hostNetwork
     UniqueFd network;
+    std::unique_ptr<PodSys> sys; // none with hostNetwork
     std::unique_ptr<PodSandbox> pause;
     std::vector<std::string> ips;
 };
@@ -95,24 +95,34 @@ struct NetnsNode::Container {
 
 struct NetnsNode::Program : ContainerProgram {};
 
-NetnsNode::NetnsNode(NetnsNodeSpec spec, hardware::Machine& machine, const LabPlace& lab, clock::RealLoop& loop,
-                     WorkerPool& workers)
-    : spec_(std::move(spec)), machine_(machine), lab_(lab), loop_(loop), workers_(workers),
-      base_(fmt::format("{}/n/{}", lab.base, spec_.index)), sysTree_(base_ + "/sys") {
+NetnsNode::NetnsNode(NetnsNodeSpec spec, const hardware::MachineSpec& machine, const LabPlace& lab, const LabServices& services)
+    : spec_(std::move(spec)), lab_(lab), loop_(services.loop), workers_(services.workers),
+      base_(fmt::format("{}/n/{}", lab.base, spec_.index)) {
     namespaces_.net = newNetworkNamespace();
     setLoopbackUp(namespaces_.net);
     kernel_ = std::make_unique<plugin::LinuxKernel>(namespaces_.net.get());
+    hardware_ = std::make_shared<NodeHardware>(machine, namespaces_.net, base_ + "/sys", services.wires, services.fuse,
+                                               [bridges = spec_.bridges](const hardware::Nic& pf) {
+                                                   const auto bridge = bridges.find(pf.pci.address.str());
+                                                   return bridge == bridges.end() ? std::string() : bridge->second;
+                                               });
     makeRoot();
-    files_ = std::make_unique<plugin::LinuxFiles>(root_);
+    disk_ = std::make_unique<plugin::LinuxFiles>(root_);
+    files_ = std::make_unique<SysFiles>(hardware_->machine(), hardware_->view(), *disk_);
     for (const auto& dir : {"/opt/cni/bin", "/etc/cni/net.d", "/var/lib/kubelet", "/var/lib/cni", "/run/netns", "/var/log"})
         files_->makeDirectories(dir, 0755);
     for (const auto& [name, content] : spec_.cniFiles)
         files_->write("/etc/cni/net.d/" + name, content, 0644);
     kubelet_ = std::make_unique<KubeletServices>(root_ + "/var/lib/kubelet", loop_);
+    loop_.watch(hardware_->events(), [this] {
+        if (hardware_->refresh() && onChange)
+            onChange();
+    });
 }
 
 NetnsNode::~NetnsNode() {
     *alive_ = false;
+    loop_.unwatch(hardware_->events());
     kubelet_.reset();
     for (const auto& [id, container] : containers_) {
         loop_.unwatch(container->process.pidfd().get());
@@ -128,23 +138,15 @@ NetnsNode::~NetnsNode() {
     sandboxes_.clear();
 }
 
-void NetnsNode::exportSys() {
-    const fakesysfs::Tree tree(machine_, {});
-    fakesysfs::exportTree(tree, sysTree_);
-    makeDirectories(sysTree_ + "/devices/virtual/net");
-    makeDirectories(sysTree_ + "/class/net");
-}
-
 void NetnsNode::makeRoot() {
-    exportSys();
     RootSpec root;
     root.scratch = base_;
-    root.sysTree = sysTree_;
+    root.sys = hardware_->sys();
+    root.sysReadOnly = false;
     // The machine may be a node of a real cluster: nothing of that may be seen or touched.
     root.emptyDirectories = {"/etc/cni", "/opt/cni", "/var/lib/kubelet", "/var/lib/cni", "/var/log"};
-    for (const auto& device : fakesysfs::deviceNodes(machine_))
-        root.devices.push_back({device.path, device.major, device.minor, device.mode});
     root_ = assembleRoot(root);
+    hardware_->populateDev(root_ + "/dev");
     // Plugins that every node has before anything is installed, as kubernetes-cni brings them.
     onOwnThread([&] {
         checked("unshare", ::unshare(CLONE_FS | CLONE_NEWNS | CLONE_NEWUTS));
@@ -154,6 +156,10 @@ void NetnsNode::makeRoot() {
         namespaces_.mnt = currentNamespace("mnt");
         namespaces_.uts = currentNamespace("uts");
     });
+}
+
+plugin::Files& NetnsNode::files() {
+    return *files_;
 }
 
 std::string NetnsNode::newId() {
@@ -191,6 +197,7 @@ std::string NetnsNode::networkNotReady() {
 void NetnsNode::addNetwork(Sandbox& sandbox) {
     sandbox.network = newNetworkNamespace();
     setLoopbackUp(sandbox.network);
+    sandbox.sys = std::make_unique<PodSys>(hardware_, sandbox.network); // before a plugin moves a port in there
     sandbox.netnsPath = "/var/run/netns/cni-" + sandbox.id.substr(0, 8) + "-" + sandbox.config.podUid.substr(0, 8);
     inNamespaces(Namespaces{{}, duplicate(namespaces_).mnt, {}, {}, {}},
                  [&] { bindNamespace(sandbox.network, sandbox.netnsPath); });
@@ -225,6 +232,8 @@ void NetnsNode::runPodSandbox(const cluster::SandboxConfig& config, Callback<clu
                 sandbox->ips = spec_.addresses;
             else
                 addNetwork(*sandbox);
+            if (sandbox->sys)
+                sandbox->sys->mount(fmt::format("{}/p/{}/sys", base_, sandbox->id.substr(0, 12)));
             const Namespaces own = duplicate(namespaces_);
             sandbox->pause = std::make_unique<PodSandbox>(sandbox->config.hostNetwork ? own.net : sandbox->network,
                                                           sandbox->config.hostNetwork ? spec_.name : sandbox->config.podName);
@@ -281,15 +290,12 @@ NetnsNode::Program NetnsNode::programFor(const ContainerConfig& config) const {
     return {containerProgram(config, {spec_.release, spec_.kubeconfig, spec_.name})};
 }
 
-RootSpec NetnsNode::rootFor(const ContainerConfig& config, const Program& program) const {
+RootSpec NetnsNode::rootFor(const Container& container, const Program& program) const {
+    const ContainerConfig& config = container.config;
     RootSpec root;
     root.nodeRoot = root_;
-    root.sysTree = sysTree_;
-    if (!config.hostNetwork) {
-        root.ownNetworkInSys = true;
-        for (const auto& dir : fakesysfs::netDirectories(machine_))
-            root.coveredNetDirectories.push_back(dir.rfind("/sys", 0) == 0 ? dir : "/sys/" + dir);
-    }
+    root.sys = container.sandbox->sys ? container.sandbox->sys->sys() : hardware_->sys();
+    root.sysReadOnly = !config.privileged;
     for (const auto& mount : config.mounts) {
         std::string target = mount.containerPath;
         while (target.size() > 1 && target.back() == '/')
@@ -369,7 +375,7 @@ void NetnsNode::startContainer(const ContainerConfig& config, Callback<std::stri
 
 void NetnsNode::launch(const ContainerPtr& container, const Program& program) {
     const ContainerConfig& config = container->config;
-    RootSpec root = rootFor(config, program);
+    RootSpec root = rootFor(*container, program);
     root.scratch = fmt::format("{}/c/{}-{}", lab_.base, spec_.index, container->id.substr(0, 12));
     int pipe[2];
     checked("pipe", ::pipe2(pipe, O_CLOEXEC));
@@ -528,7 +534,8 @@ void NetnsNode::look(const Inside& inside, const std::function<void(View&)>& loo
         return look(view);
     }
     const Container& container = running(inside);
-    plugin::LinuxFiles files("/proc/" + std::to_string(container.process.pid()) + "/root");
+    plugin::LinuxFiles disk("/proc/" + std::to_string(container.process.pid()) + "/root");
+    SysFiles files(hardware_->machine(), container.sandbox->sys ? container.sandbox->sys->view() : hardware_->view(), disk);
     plugin::LinuxKernel kernel(container.namespaces.net.get());
     View view{files, kernel, *kernel_};
     look(view);
@@ -569,21 +576,6 @@ void NetnsNode::exec(const Inside& inside, const std::vector<std::string>& argv,
 
 void NetnsNode::signalContainer(const Inside& inside, int number) {
     running(inside).process.signal(number);
-}
-
-void NetnsNode::setCable(const std::string& netdev, bool plugged) {
-    const auto* nic = machine_.findByNetdev(netdev, machine_.netns());
-    if (nic == nullptr)
-        throw std::runtime_error("node " + spec_.name + " has no NIC port " + netdev);
-    plugged ? machine_.plugCable(*nic) : machine_.unplugCable(*nic);
-    exportSys();
-}
-
-void NetnsNode::removeCharDevice(const std::string& device) {
-    machine_.removeCharDevice(device);
-    files_->remove("/dev/infiniband/" + device);
-    for (const auto& dir : {"infiniband_verbs", "infiniband_mad", "misc"})
-        ::unlink((sysTree_ + "/class/" + dir + "/" + device).c_str());
 }
 
 } // namespace rdmalab::harness

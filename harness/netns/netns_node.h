@@ -20,13 +20,20 @@
 namespace rdmalab::clock {
 class RealLoop;
 }
+namespace rdmalab::fakesysfs {
+class FuseService;
+}
 namespace rdmalab::hardware {
 class Machine;
-}
+struct MachineSpec;
+} // namespace rdmalab::hardware
 
 namespace rdmalab::harness {
 
+class NodeHardware;
 class PodSandbox;
+class PortWires;
+class SysFiles;
 class WorkerPool;
 struct RootSpec;
 
@@ -37,21 +44,27 @@ struct NetnsNodeSpec {
     std::vector<std::pair<std::string, std::string>> cniFiles; // name and content, for /etc/cni/net.d
     std::string kubeconfig;                                    // content, given to components
     std::string release;                                       // of the components ("0.8", "1.2")
+    std::map<std::string, std::string> bridges;                // PCI address of a PF -> its switch's bridge
+};
+
+// What all nodes of a lab use.
+struct LabServices {
+    clock::RealLoop& loop;
+    WorkerPool& workers;
+    PortWires& wires;
+    fakesysfs::FuseService& fuse;
 };
 
 class NetnsNode final : public cluster::NodeHost {
 public:
-    // `machine`, `loop` and `workers` must outlive the node. Throws SystemError when namespaces or mounts are refused.
-    NetnsNode(NetnsNodeSpec spec, hardware::Machine& machine, const LabPlace& lab, clock::RealLoop& loop, WorkerPool& workers);
+    // The services must outlive the node. Throws SystemError when namespaces or mounts are refused, HardwareError.
+    NetnsNode(NetnsNodeSpec spec, const hardware::MachineSpec& machine, const LabPlace& lab, const LabServices& services);
     ~NetnsNode() override;
 
     const Namespaces& namespaces() const { return namespaces_; }
     plugin::LinuxKernel& kernel() { return *kernel_; }
     void providePodResources(PodResourcesProvider provider) { podResources_ = std::move(provider); }
-    // The cable of a port is pulled or plugged in: what /sys says of it. The wire itself is the fabric's affair.
-    void setCable(const std::string& netdev, bool plugged);
-    // Takes a character device away from /dev and /sys.
-    void removeCharDevice(const std::string& device);
+    NodeHardware& hardware() { return *hardware_; }
 
     void look(const Inside& inside, const std::function<void(View&)>& look);
     void exec(const Inside& inside, const std::vector<std::string>& argv, std::chrono::milliseconds timeout,
@@ -66,7 +79,7 @@ public:
     void stopKubeletServices() override;
     void connectDevicePlugin(const std::string& endpoint,
                              cluster::Callback<std::shared_ptr<cluster::DevicePluginConnection>> reply) override;
-    plugin::Files& files() override { return *files_; }
+    plugin::Files& files() override;
     std::string networkNotReady() override;
     void runPodSandbox(const cluster::SandboxConfig& config, cluster::Callback<cluster::SandboxStatus> reply) override;
     void stopPodSandbox(const std::string& sandboxId, cluster::Callback<cluster::Done> reply) override;
@@ -83,11 +96,10 @@ private:
     using ContainerPtr = std::shared_ptr<Container>;
 
     void makeRoot();
-    void exportSys();
     std::string newId();
     void addNetwork(Sandbox& sandbox);    // blocking; throws
     void removeNetwork(Sandbox& sandbox); // blocking; throws
-    RootSpec rootFor(const cluster::ContainerConfig& config, const Program& program) const;
+    RootSpec rootFor(const Container& container, const Program& program) const;
     Program programFor(const cluster::ContainerConfig& config) const;
     void launch(const ContainerPtr& container, const Program& program); // blocking; throws
     void readLog(const std::weak_ptr<Container>& container, int fd);
@@ -96,14 +108,15 @@ private:
     Container& running(const Inside& inside) const;
 
     NetnsNodeSpec spec_;
-    hardware::Machine& machine_;
     LabPlace lab_;
     clock::RealLoop& loop_;
     WorkerPool& workers_;
-    std::string base_, root_, sysTree_;
+    std::string base_, root_;
     Namespaces namespaces_;
+    std::shared_ptr<NodeHardware> hardware_; // shared with the sandboxes
     std::unique_ptr<plugin::LinuxKernel> kernel_;
-    std::unique_ptr<plugin::LinuxFiles> files_;
+    std::unique_ptr<plugin::LinuxFiles> disk_;
+    std::unique_ptr<SysFiles> files_;
     std::unique_ptr<KubeletServices> kubelet_;
     PodResourcesProvider podResources_;
     std::atomic<unsigned> serial_{0};

@@ -1,8 +1,11 @@
 #include "harness/netns/netns_tier.h"
 
+#include "fakesysfs/fuse_mount.h"
 #include "harness/netns/fabric_wiring.h"
 #include "harness/netns/netns_node.h"
+#include "harness/netns/node_hardware.h"
 #include "harness/netns/ping.h"
+#include "harness/netns/port_wires.h"
 #include "harness/netns/worker_pool.h"
 #include "harness/scenario/machine_spec.h"
 #include "harness/tier/machine_of.h"
@@ -11,7 +14,6 @@
 #include "sim/clock/real_loop.h"
 #include "sim/cluster/api/api_server.h"
 #include "sim/cluster/cluster.h"
-#include "sim/hardware/machine.h"
 #include "util/syscall.h"
 
 #include <fmt/format.h>
@@ -62,10 +64,17 @@ public:
         int index = 0;
         for (const auto& node : scenario.nodes)
             addNode(scenario, node, index++, lab);
+        loop_.watch(wires_.events(), [this] {
+            for (const int lost : wires_.takeLost())
+                for (const auto& [name, node] : nodes_)
+                    if (node->hardware().wireLost(lost))
+                        break;
+        });
         spiderpool_ = installSpiderpool(scenario, cluster_, loop_);
     }
 
     ~NetnsTier() override {
+        loop_.unwatch(wires_.events());
         servers_.clear(); // no request may reach a cluster that is going
     }
 
@@ -105,17 +114,15 @@ public:
     void stopContainer(const Inside& container, int) override { node(container.node).signalContainer(container, SIGTERM); }
 
     void setCharDevice(const std::string& name, const std::string& device, bool present) override {
-        if (present)
-            throw std::runtime_error("character device " + device + ": restoring one is not implemented");
-        node(name).removeCharDevice(device);
+        node(name).hardware().setCharDevice(device, present);
     }
 
     void setLink(const std::string& name, const std::string& netdev, bool up) override {
-        const auto wire = wires_.find({name, netdev});
-        if (wire == wires_.end())
-            throw std::runtime_error("node " + name + " has no NIC port " + netdev);
-        setWire(wire->second, up);
-        node(name).setCable(netdev, up);
+        node(name).hardware().setCable(netdev, up);
+    }
+
+    void changeHardware(const std::string& name, const std::function<void(hardware::Machine&)>& change) override {
+        node(name).hardware().change(change);
     }
 
 private:
@@ -137,9 +144,6 @@ private:
     void addNode(const scenario::Scenario& scenario, const scenario::Node& spec, int index, const LabPlace& lab) {
         const std::string management = managementAddress(spec, index).str();
         const std::string address = management.substr(0, management.find('/'));
-        machines_.push_back(std::make_unique<hardware::Machine>(scenario::machineSpec(spec)));
-        hardware::Machine& machine = *machines_.back();
-
         NetnsNodeSpec nodeSpec;
         nodeSpec.name = spec.name;
         nodeSpec.index = index;
@@ -148,7 +152,11 @@ private:
         nodeSpec.release = scenario.compat.spiderpool;
         for (const auto& file : spec.cniFiles)
             nodeSpec.cniFiles.emplace_back(file.name, file.content);
-        auto created = std::make_unique<NetnsNode>(std::move(nodeSpec), machine, lab, loop_, workers_);
+        for (const auto& nic : spec.nics)
+            if (nic.switchName)
+                nodeSpec.bridges[nic.pci] = bridges_.at(*nic.switchName);
+        auto created = std::make_unique<NetnsNode>(std::move(nodeSpec), scenario::machineSpec(spec), lab,
+                                                   LabServices{loop_, workers_, wires_, fuse_});
         NetnsNode& host = *created;
         nodes_[spec.name] = std::move(created);
         host.onChange = [this] {
@@ -162,19 +170,7 @@ private:
         const int eth0 = host.kernel().linkByName("eth0")->index;
         host.kernel().addAddress(eth0, *Cidr::parse(management));
         host.kernel().addRoute(defaultRoute(managementGateway(*Cidr::parse(management)), eth0));
-        int port = 0;
-        for (const auto& nic : machine.nics()) {
-            if (nic->port.netdev.empty())
-                continue;
-            const auto& wanted = nicOf(spec, *nic);
-            const std::string fabricName = fmt::format("p{}-{}", index, port++);
-            wirePort({nic->port.netdev, nic->port.mac, fabricName, wanted.switchName ? bridges_.at(*wanted.switchName) : "",
-                      nic->port.mtu, nic->port.up},
-                     host.namespaces().net);
-            for (const auto& cidr : nic->port.addresses)
-                host.kernel().addAddress(host.kernel().linkByName(nic->port.netdev)->index, cidr);
-            wires_[{spec.name, nic->port.netdev}] = fabricName;
-        }
+        host.hardware().plugPorts();
         installNodePlugins(host, lab);
         serveApi(host);
 
@@ -234,11 +230,11 @@ private:
     }
 
     clock::RealLoop loop_;
-    WorkerPool workers_;
+    PortWires wires_;
+    fakesysfs::FuseService fuse_;
+    WorkerPool workers_; // its jobs hold sandboxes, which use the two above
     std::map<std::string, std::string> bridges_;
-    std::vector<std::unique_ptr<hardware::Machine>> machines_;
-    std::map<std::string, std::unique_ptr<NetnsNode>> nodes_;          // outlive the cluster that uses them
-    std::map<std::pair<std::string, std::string>, std::string> wires_; // (node, netdev) -> name in the fabric
+    std::map<std::string, std::unique_ptr<NetnsNode>> nodes_; // outlive the cluster that uses them
     cluster::Cluster cluster_;
     cluster::ApiServer api_;
     std::vector<std::unique_ptr<plugin::HttpServer>> servers_;

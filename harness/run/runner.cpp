@@ -525,34 +525,4 @@ Outcome Runner::play(const ProbeStep& step, const Place&) {
     return outcome;
 }
 
-// ---- faults -------------------------------------------------------------------------------------------------------------------
-
-Outcome Runner::play(const FaultStep& step, const Place&) {
-    if (const auto* fault = std::get_if<ContainerFault>(&step.fault)) {
-        int hit = 0;
-        for (const auto& inside : places(Target(fault->pods), fault->container)) {
-            if (!fault->node.empty() && inside.node != fault->node)
-                continue;
-            if (fault->action == ContainerFault::Action::kill)
-                tier_.killContainer(inside);
-            else
-                tier_.stopContainer(inside, 30);
-            ++hit;
-        }
-        if (hit == 0)
-            throw std::runtime_error(fault->pods.str() + ": no such pod to disturb");
-    } else if (const auto* kubelet = std::get_if<KubeletFault>(&step.fault)) {
-        auto& target = tier_.cluster().kubelet(kubelet->node);
-        if (kubelet->action != KubeletFault::Action::start)
-            target.stop();
-        if (kubelet->action != KubeletFault::Action::stop)
-            target.start();
-    } else if (const auto* device = std::get_if<CharDeviceFault>(&step.fault)) {
-        tier_.setCharDevice(device->node, device->device, device->action == CharDeviceFault::Action::restore);
-    } else if (const auto* link = std::get_if<LinkFault>(&step.fault)) {
-        tier_.setLink(link->node, link->netdev, link->action == LinkFault::Action::up);
-    }
-    return Outcome::passed;
-}
-
 } // namespace rdmalab::harness

@@ -9,6 +9,10 @@
 #include <string>
 #include <vector>
 
+namespace rdmalab::hardware {
+struct PciAddress;
+}
+
 namespace rdmalab::harness {
 
 class Runner {
@@ -38,6 +42,7 @@ private:
     report::Outcome play(const scenario::ProbeStep& step, const scenario::Place& place);
     report::Outcome play(const scenario::FaultStep& step, const scenario::Place& place);
     report::Outcome play(const scenario::PatchStep& step, const scenario::Place& place);
+    report::Outcome play(const scenario::WriteStep& step, const scenario::Place& place);
 
     // Waits until the check holds or time is up, then reports it.
     report::Outcome expect(const std::string& what, const scenario::Place& place, std::chrono::milliseconds timeout,
@@ -51,6 +56,9 @@ private:
     Finding checkObject(const scenario::ObjectAssertion& assertion);
     Finding checkPods(const scenario::PodWait& wait);
     std::vector<Inside> places(const scenario::Target& target, const std::string& container) const;
+    // Throws std::runtime_error with the node and the function.
+    void changeFunction(const std::string& node, const std::string& pci,
+                        const std::function<void(hardware::Machine&, const hardware::PciAddress&)>& change);
     void captureLogs(); // of pods that are neither ready nor done
     std::string lastWarning(const std::string& ns, const std::string& pod) const;
 

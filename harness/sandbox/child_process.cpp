@@ -11,6 +11,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <chrono>
 #include <cstring>
 
@@ -73,6 +74,19 @@ void connectStandard(int in, int out, int err) {
         checked("dup2", ::dup2(fds[i], i));
 }
 
+void closeAllBut(std::vector<int> kept) {
+    std::sort(kept.begin(), kept.end());
+    unsigned first = 3;
+    for (const int fd : kept) {
+        if (fd < static_cast<int>(first))
+            continue;
+        if (fd > static_cast<int>(first))
+            checked("close_range", ::close_range(first, static_cast<unsigned>(fd) - 1, 0));
+        first = static_cast<unsigned>(fd) + 1;
+    }
+    checked("close_range", ::close_range(first, ~0U, 0));
+}
+
 [[noreturn]] void childMain(const ProcessSpec& spec, int report) {
     try {
         resetSignals();
@@ -81,6 +95,9 @@ void connectStandard(int in, int out, int err) {
         connectStandard(spec.standardInput, spec.standardOutput, spec.standardError);
         if (spec.namespaces != nullptr)
             enter(*spec.namespaces);
+        std::vector<int> kept = spec.keep;
+        kept.push_back(report);
+        closeAllBut(std::move(kept));
         if (spec.prepare)
             spec.prepare();
         if (!spec.workingDirectory.empty())

@@ -28,6 +28,9 @@ struct ProcessSpec {
     int standardInput = -1, standardOutput = -1, standardError = -1; // -1 = /dev/null
     // Runs in the child after it has entered the namespaces and before exec; what it throws is the start's failure.
     std::function<void()> prepare;
+    // Descriptors that `prepare` needs. All others are closed before it: the lab serves its nodes' /sys from /dev/fuse, and a
+    // child that waited for such a file system while it holds a copy of that descriptor could never be killed.
+    std::vector<int> keep;
 };
 
 // Boost.Process 1.74 can neither enter a pid namespace nor hand out a pidfd, hence a class of our own.

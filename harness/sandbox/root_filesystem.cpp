@@ -128,21 +128,10 @@ void mountDev(const Root& root, const std::vector<DeviceNode>& devices) {
 }
 
 void mountSys(const Root& root, const RootSpec& spec) {
-    const DetachedMount sys(spec.sysTree);
-    sys.makeReadOnly();
-    if (spec.ownNetworkInSys) {
-        // A fresh sysfs shows the netdevs of the caller's namespace; only those two directories of it are wanted.
-        root.mountFresh("sysfs", "/sys", MS_NOSUID | MS_NODEV | MS_NOEXEC | MS_RDONLY, nullptr);
-        const DetachedMount classNet("/sys/class/net", root.path()), virtualNet("/sys/devices/virtual/net", root.path());
-        checked("umount /sys", ::umount2((root.path() + "/sys").c_str(), MNT_DETACH));
-        root.attach(sys, "/sys");
-        root.attach(classNet, "/sys/class/net");
-        root.attach(virtualNet, "/sys/devices/virtual/net");
-    } else {
-        root.attach(sys, "/sys");
-    }
-    for (const auto& dir : spec.coveredNetDirectories)
-        root.mountFresh("tmpfs", dir, MS_RDONLY, "size=4k,mode=755");
+    const DetachedMount sys(spec.sys);
+    if (spec.sysReadOnly)
+        sys.makeReadOnly();
+    root.attach(sys, "/sys");
 }
 
 } // namespace
@@ -151,9 +140,11 @@ DetachedMount::DetachedMount(const std::string& path, const std::string& root, b
     const unsigned flags = OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_EMPTY_PATH | (recursive ? AT_RECURSIVE : 0u);
     const std::string base = root.empty() ? "/" : root;
     const UniqueFd at = openInside(openDirectory(base).get(), path, base);
-    struct stat status {};
-    checked("stat " + path, ::fstat(at.get(), &status));
-    directory_ = S_ISDIR(status.st_mode);
+    // What is known of it already is enough: a file system that this very process serves must not be asked (a process killed
+    // while it waits for its own answer would never end).
+    struct statx status {};
+    checked("stat " + path, ::statx(at.get(), "", AT_EMPTY_PATH | AT_STATX_DONT_SYNC, STATX_TYPE, &status));
+    directory_ = S_ISDIR(status.stx_mode);
     tree_.reset(checked("open_tree " + path, ::open_tree(at.get(), "", flags)));
 }
 

@@ -36,12 +36,11 @@ struct BindMount {
 };
 
 struct RootSpec {
-    std::string scratch;                            // directory of the lab that takes the upper layer; made if missing
-    std::string nodeRoot;                           // where `binds` are resolved; empty for a node itself
-    std::string sysTree;                            // directory that becomes /sys
-    std::vector<std::string> coveredNetDirectories; // below /sys: netdevs of another namespace, shown empty
-    bool ownNetworkInSys = false;                   // class/net and devices/virtual/net are those of the caller's namespace
-    std::vector<std::string> emptyDirectories;      // fresh tmpfs each
+    std::string scratch;                       // directory of the lab that takes the upper layer; made if missing
+    std::string nodeRoot;                      // where `binds` are resolved; empty for a node itself
+    std::string sys;                           // directory, a mount of its own or not, that becomes /sys
+    bool sysReadOnly = true;                   // as container runtimes mount it, except for privileged containers
+    std::vector<std::string> emptyDirectories; // fresh tmpfs each
     std::vector<BindMount> binds;
     std::map<std::string, std::string> directories;                  // lab directory -> target, read-only
     std::map<std::string, std::map<std::string, std::string>> files; // target directory -> name -> content

@@ -61,9 +61,8 @@ protected:
     static RootSpec plainRoot(const LabPlace& place, const std::string& name) {
         RootSpec spec;
         spec.scratch = place.base + "/" + name;
-        spec.sysTree = place.base + "/sys-" + name;
-        makeDirectories(spec.sysTree + "/class/net");
-        makeDirectories(spec.sysTree + "/devices/virtual/net");
+        spec.sys = place.base + "/sys-" + name;
+        makeDirectories(spec.sys + "/class/net/lo");
         return spec;
     }
 
@@ -106,19 +105,23 @@ TEST_F(Lab, ContainerSeesImageButWritesStayInside) {
     EXPECT_FALSE(std::filesystem::exists(marker));
 }
 
-TEST_F(Lab, ContainerHasOnlyGivenDevicesAndItsOwnNetdevs) {
+TEST_F(Lab, ContainerHasOnlyGivenDevicesAndMayNotWriteToSys) {
     const auto text = run([](const LabPlace& place) {
         const PodSandbox sandbox(newNetworkNamespace(), "p");
-        RootSpec root = plainRoot(place, "c");
-        root.ownNetworkInSys = true;
-        root.devices = {{"/dev/infiniband/uverbs0", 231, 192, 0666}};
-        const auto result =
-            runProcess(shell("ls -l /dev/infiniband | tail -n +2 | cut -c1-10; ls /sys/class/net; cat "
-                             "/sys/class/net/lo/ifindex; stat -c %t:%T /dev/infiniband/uverbs0; echo ok > /dev/null",
-                             sandbox.namespaces(), root));
-        return result.output + result.errors;
+        const std::string script =
+            "ls -l /dev/infiniband | tail -n +2 | cut -c1-10; stat -c %t:%T /dev/infiniband/uverbs0; echo ok > /dev/null; "
+            "ls /sys/class/net; touch /sys/mine 2>/dev/null && echo writable || echo read-only";
+        std::string all;
+        for (const bool readOnly : {true, false}) {
+            RootSpec root = plainRoot(place, readOnly ? "c" : "privileged");
+            root.sysReadOnly = readOnly;
+            root.devices = {{"/dev/infiniband/uverbs0", 231, 192, 0666}};
+            const auto result = runProcess(shell(script, sandbox.namespaces(), root));
+            all += result.output + result.errors;
+        }
+        return all;
     });
-    EXPECT_EQ(text, "crw-rw-rw-\nlo\n1\ne7:c0\n");
+    EXPECT_EQ(text, "crw-rw-rw-\ne7:c0\nlo\nread-only\ncrw-rw-rw-\ne7:c0\nlo\nwritable\n");
 }
 
 TEST_F(Lab, BindsComeFromTheNodeEvenThroughItsAbsoluteSymlinks) {
@@ -176,6 +179,24 @@ TEST_F(Lab, ContainerCapabilitiesAreThoseOfARuntime) {
     });
     // containerd's default a80425fb, less MKNOD, plus IPC_LOCK.
     EXPECT_EQ(text, "CapEff:\t00000000a00465fb\nrefused\n");
+}
+
+TEST_F(Lab, ChildHoldsNoneOfTheCallersDescriptorsWhilePreparing) {
+    const auto text = run([](const LabPlace&) {
+        int fds[2];
+        checked("pipe", ::pipe2(fds, O_CLOEXEC));
+        const UniqueFd closed(fds[0]), kept(fds[1]);
+        ProcessSpec process;
+        process.argv = {"true"};
+        process.keep = {kept.get()};
+        process.prepare = [&] {
+            if (::fcntl(closed.get(), F_GETFD) >= 0)
+                throw std::runtime_error("still open");
+            checked("look at the kept one", ::fcntl(kept.get(), F_GETFD));
+        };
+        return std::to_string(runProcess(process).status.code);
+    });
+    EXPECT_EQ(text, "0");
 }
 
 TEST_F(Lab, StartFailureCarriesTheChildsWords) {

@@ -1,16 +1,11 @@
 #include "harness/scenario/formats.h"
-#include "harness/scenario/machine_spec.h"
+#include "harness/scenario/machine_reader.h"
 #include "harness/scenario/reading.h"
+#include "harness/scenario/uses.h"
 #include "harness/scenario/yaml_value.h"
 #include "sim/cluster/quantity.h"
-#include "sim/hardware/catalogue.h"
-#include "sim/hardware/hardware_error.h"
-#include "sim/hardware/machine.h"
-#include "sim/hardware/naming.h"
-#include "sim/hardware/pci_address.h"
 
 #include <nlohmann/json.hpp>
-#include <re2/re2.h>
 
 #include <algorithm>
 #include <map>
@@ -34,30 +29,6 @@ std::string filled(std::string text, int index) {
     return text;
 }
 
-// Where names or addresses were used first.
-class Uses {
-public:
-    Uses(Diagnostics& diagnostics, std::string what) : diagnostics_(diagnostics), what_(std::move(what)) {}
-
-    // False, after a diagnostic, when it is taken.
-    bool add(const std::string& value, const Place& place) {
-        const auto [it, fresh] = first_.emplace(value, place);
-        if (!fresh) {
-            Diagnostic& d = diagnostics_.error(place, what_ + " '" + value + "' is used twice");
-            if (it->second == place)
-                d.hint = "the group makes several nodes, and all of them would have it";
-            else
-                d.hint = "first used at line " + std::to_string(it->second.line);
-        }
-        return fresh;
-    }
-
-private:
-    Diagnostics& diagnostics_;
-    std::string what_;
-    std::map<std::string, Place> first_;
-};
-
 class ClusterReader {
 public:
     explicit ClusterReader(Reading& reading)
@@ -72,6 +43,7 @@ public:
         scenario.compat.kubernetes = compat["kubernetes"].text(scenario.compat.kubernetes);
         readTiers(spec);
         readFabric(spec["fabric"]);
+        readNicModels(spec["nicModels"], reading_);
         for (const View& group : spec["nodes"].items())
             readGroup(group);
         if (const View helm = spec["helm"])
@@ -123,8 +95,6 @@ private:
             checkCapacity(entry);
             prototype.capacity[entry.key()] = entry.text("");
         }
-        if (group["rdma"]["netns"].text("shared") == "exclusive")
-            prototype.rdmaNetns = RdmaNetns::exclusive;
         readCni(group["cni"]["files"], prototype);
 
         const auto names = nodeNames(group);
@@ -135,10 +105,12 @@ private:
             d.found = std::to_string(group["addresses"].node().items.size());
         }
         const std::size_t errorsBefore = diagnostics_.errors();
-        const std::vector<View> nics = readNics(group["nics"], prototype);
+        MachineReader machine(reading_);
+        machine.read(group, prototype);
         // The hardware model stops at the first mistake, which would often be one that has been reported.
-        if (diagnostics_.errors() == errorsBefore && group["nics"] && group["nics"].sound())
-            checkMachine(prototype, nics, names.empty() ? "node" : names.front().first);
+        const auto sound = [&](const char* key) { return !group.has(key) || (group[key] && group[key].sound()); };
+        if (diagnostics_.errors() == errorsBefore && sound("nics") && sound("gpus") && sound("numa"))
+            machine.check(prototype, names.empty() ? "node" : names.front().first);
 
         for (std::size_t i = 0; i < names.size(); ++i) {
             Node node = prototype;
@@ -152,8 +124,8 @@ private:
                     node.address = *cidr;
                 }
             }
-            for (std::size_t n = 0; n < nics.size(); ++n)
-                fillNic(nics[n], node.nics[n], node.indexInGroup);
+            for (std::size_t n = 0; n < machine.nics().size(); ++n)
+                fillNic(machine.nics()[n], node.nics[n], node.indexInGroup);
             reading_.scenario.nodes.push_back(std::move(node));
         }
     }
@@ -205,49 +177,6 @@ private:
         }
     }
 
-    // Returns the views that prototype.nics were made from.
-    std::vector<View> readNics(const View& nics, Node& prototype) {
-        Uses netdevs(diagnostics_, "netdev name"), rdmas(diagnostics_, "RDMA device name"), pcis(diagnostics_, "PCI address");
-        std::vector<View> out;
-        for (const View& view : nics.items()) {
-            Nic nic;
-            nic.place = view.place();
-            if (const View model = view["model"]) {
-                nic.model = model.text("");
-                checkModel(model);
-            }
-            if (const View pci = view["pci"]) {
-                if (const auto parsed = hardware::PciAddress::parse(pci.text(""))) {
-                    nic.pci = parsed->str();
-                    pcis.add(nic.pci, pci.place());
-                }
-            }
-            nic.netdev = view["netdev"].text();
-            if (nic.netdev)
-                netdevs.add(*nic.netdev, view["netdev"].place());
-            nic.rdma = view["rdma"].text();
-            if (nic.rdma)
-                rdmas.add(*nic.rdma, view["rdma"].place());
-            if (const View at = view["switch"]) {
-                nic.switchName = at.text();
-                checkSwitch(at);
-            }
-            nic.numa = view["numa"].integer();
-            if (const auto mac = view["mac"].text())
-                nic.mac = hardware::normalMac(*mac, 6);
-            nic.mtu = view["mtu"].integer();
-            nic.linkUp = view["link"].text("up") == "up";
-            if (const View devices = view["charDevices"])
-                nic.charDevices = devices.texts();
-            nic.slot = view["slot"].integer();
-            nic.linkLayer = view["linkLayer"].text();
-            nic.totalVfs = view["totalVfs"].integer();
-            prototype.nics.push_back(std::move(nic));
-            out.push_back(view);
-        }
-        return out;
-    }
-
     // What must differ between the nodes of a group.
     void fillNic(const View& view, Nic& nic, int index) {
         if (nic.mac)
@@ -261,50 +190,6 @@ private:
             }
             addresses_.add(cidr->address.str(), one.place());
             nic.addresses.push_back(*cidr);
-        }
-    }
-
-    void checkModel(const View& model) {
-        const hardware::Catalogue& catalogue = hardware::Catalogue::builtIn();
-        try {
-            catalogue.model(model.text(""));
-        } catch (const hardware::HardwareError&) {
-            Diagnostic& d = diagnostics_.error(model.place(), "unknown NIC model '" + model.text("") + "'");
-            for (const std::string& known : catalogue.names())
-                d.expected += (d.expected.empty() ? "" : ", ") + known;
-            if (const auto similar = hardware::closest(model.text(""), catalogue.names()))
-                d.hint = "did you mean '" + *similar + "'?";
-        }
-    }
-
-    void checkSwitch(const View& at) {
-        std::vector<std::string> known;
-        for (const Switch& one : reading_.scenario.switches)
-            known.push_back(one.name);
-        if (std::find(known.begin(), known.end(), at.text("")) != known.end())
-            return;
-        Diagnostic& d = diagnostics_.error(at.place(), "there is no switch '" + at.text("") + "'");
-        const std::string similar = nearest(at.text(""), known);
-        d.hint = !similar.empty() ? "did you mean '" + similar + "'?"
-                 : known.empty()  ? "add it: `fabric: {switches: [{name: " + at.text("") + "}]}`"
-                                  : "switches are listed in spec.fabric.switches";
-    }
-
-    // The rest the hardware model knows best.
-    void checkMachine(Node prototype, const std::vector<View>& nics, const std::string& nodeName) {
-        prototype.name = nodeName;
-        try {
-            const hardware::Machine machine(machineSpec(prototype));
-        } catch (const hardware::HardwareError& e) {
-            Place place = prototype.place;
-            std::size_t index = 0;
-            std::string field;
-            if (RE2::PartialMatch(e.field(), "nics\\[([0-9]+)\\](?:\\.([A-Za-z]+))?", &index, &field) && index < nics.size()) {
-                place = nics[index].place();
-                if (const View part = nics[index][field == "up" || field == "cabled" ? "link" : field])
-                    place = part.place();
-            }
-            diagnostics_.error(place, "there is no such hardware: " + e.message());
         }
     }
 

@@ -2,10 +2,12 @@
 
 #include "harness/scenario/matcher.h"
 #include "sim/cluster/quantity.h"
+#include "sim/hardware/cpu_list.h"
 #include "sim/hardware/naming.h"
 #include "sim/hardware/pci_address.h"
 #include "util/ip.h"
 
+#include <cstring>
 #include <re2/re2.h>
 
 #include <charconv>
@@ -80,6 +82,16 @@ std::optional<std::chrono::milliseconds> parseDuration(std::string_view text) {
     return std::chrono::milliseconds(static_cast<std::int64_t>(total));
 }
 
+std::optional<std::uint64_t> parseGuid(std::string_view text) {
+    static const RE2 pattern("([0-9a-fA-F]{4}:){3}[0-9a-fA-F]{4}|([0-9a-fA-F]{2}:){7}[0-9a-fA-F]{2}|0x[0-9a-fA-F]{16}");
+    std::string digits(text);
+    if (!fits(digits, pattern))
+        return std::nullopt;
+    std::erase(digits, ':');
+    const std::uint64_t value = std::stoull(digits, nullptr, 16);
+    return value == 0 ? std::nullopt : std::optional(value);
+}
+
 const Format duration{"a duration between 1ms and 24h", "^([0-9]+(\\.[0-9]+)?(ms|s|m|h))+$",
                       [](const std::string& t) { return parseDuration(t).has_value(); },
                       "write a number with its unit: 30s, 1m30s, 500ms"};
@@ -139,11 +151,36 @@ const Format variableName{"the name of a shell variable", "^[A-Za-z_][A-Za-z0-9_
                               static const RE2 pattern("[A-Za-z_][A-Za-z0-9_]*");
                               return fits(t, pattern);
                           }};
+const Format pciId{"four hexadecimal digits", "^(0x)?[0-9a-fA-F]{4}$",
+                   [](const std::string& t) {
+                       static const RE2 pattern("(0x)?[0-9a-fA-F]{4}");
+                       return fits(t, pattern);
+                   },
+                   "as lspci -nn prints it, for example \"10de\""};
+const Format pciClass{"six hexadecimal digits", "^(0x)?[0-9a-fA-F]{6}$",
+                      [](const std::string& t) {
+                          static const RE2 pattern("(0x)?[0-9a-fA-F]{6}");
+                          return fits(t, pattern);
+                      },
+                      "class, subclass and programming interface: \"030200\" is a 3D controller"};
+const Format guid{"a GUID", "^(([0-9a-fA-F]{4}:){3}[0-9a-fA-F]{4}|([0-9a-fA-F]{2}:){7}[0-9a-fA-F]{2}|0x[0-9a-fA-F]{16})$",
+                  [](const std::string& t) { return parseGuid(t).has_value(); },
+                  "for example \"b8ce:f603:00aa:bbcc\", not all zero"};
+const Format cpuList{"a list of CPUs", "^([0-9]+(-[0-9]+)?(,[0-9]+(-[0-9]+)?)*)?$",
+                     [](const std::string& t) { return hardware::parseCpuList(t).has_value(); }, "for example 0-15,32-47"};
 const Format charDeviceName{"the name of a device in /dev/infiniband", "^[a-z_]+[0-9]*$",
                             [](const std::string& t) {
                                 static const RE2 pattern("(uverbs|umad|issm)[0-9]{1,4}|rdma_cm");
                                 return fits(t, pattern);
                             },
                             "for example issm0, umad1, uverbs0 or rdma_cm"};
+const Format errnoName{"the name of an errno", "^E[A-Z0-9]+$",
+                       [](const std::string& t) {
+                           for (int code = 1; code < 256; ++code)
+                               if (const char* known = ::strerrorname_np(code); known != nullptr && t == known)
+                                   return true;
+                           return false;
+                       },
+                       "for example EBUSY or EINVAL"};
 
 } // namespace rdmalab::scenario::formats

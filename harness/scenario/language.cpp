@@ -73,7 +73,29 @@ ShapePtr nic() {
                               "character devices in /dev/infiniband, instead of those that the model has", false)},
          {"slot", integer(0, 16383, "hotplug slot number, which predictable names use")},
          {"linkLayer", word({"ethernet", "infiniband"}, "personality of a port that can be both")},
-         {"totalVfs", integer(0, 65535, "largest number of virtual functions, as set in the firmware")}});
+         {"totalVfs", integer(0, 65535, "largest number of virtual functions, as set in the firmware")},
+         {"numVfs", integer(0, 65535, "virtual functions that are there from boot on; none by default")},
+         {"rdmaEnabled", boolean("false takes the RDMA device away, though the model has one")},
+         {"nodeGuid", text("GUID of the RDMA device; made from the MAC address by default", &f::guid)},
+         {"pcieSwitch", text("name of a PCI Express switch; cards that name the same one sit below it", &f::notEmpty)}});
+}
+
+ShapePtr gpu() {
+    return object(
+        "an accelerator, which is there for its place only",
+        {{"model", text("A100, B200, H100, H200 or L40S; anything when vendor and device are given", &f::notEmpty), true},
+         {"pci", text("PCI address", &f::pciAddress), true},
+         {"numa", integer(-1, 1023, "NUMA node")},
+         {"pcieSwitch", text("name of the PCI Express switch above it", &f::notEmpty)},
+         {"vendor", text("PCI vendor", &f::pciId)},
+         {"device", text("PCI device", &f::pciId)},
+         {"class", text("PCI class, 030200 by default", &f::pciClass)},
+         {"driver", text("driver that it is bound to; empty = none")}});
+}
+
+ShapePtr numa() {
+    return object("a NUMA node", {{"id", integer(0, 1023, "its number"), true},
+                                  {"cpus", text("its CPUs, as in 0-15,32-47; none by default", &f::cpuList)}});
 }
 
 ShapePtr node() {
@@ -90,9 +112,14 @@ ShapePtr node() {
                    {"capacity", map(text("quantity", &f::quantity), "what the node has: cpu, memory, pods, ...")},
                    {"addresses", list(text("address", &f::cidr), "management address of each node, in the order of the nodes")},
                    {"rdma", object("the RDMA subsystem",
-                                   {{"netns", word({"shared", "exclusive"}, "as `rdma system` shows it, shared by default")}})},
+                                   {{"netns", word({"shared", "exclusive"}, "as `rdma system` shows it, shared by default")},
+                                    {"naming", word({"kernel", "udev"}, "mlx5_0, ... by default, or rocep175s0f0, ... as "
+                                                                        "rdma-core's udev rules make it")}})},
                    {"cni", object("container networking that is there before anything is installed",
                                   {{"files", list(text("file", &f::relativePath), "files that are put in /etc/cni/net.d")}})},
+                   {"numa", list(numa(), "NUMA nodes; by default those that the cards name", false)},
+                   {"iommu", boolean("every PCI function is in an IOMMU group of its own, true by default")},
+                   {"gpus", list(gpu(), "accelerators", false)},
                    {"nics", list(nic(), "network cards", false)}},
                   {{Rule::Kind::exactlyOne, {"names", "count"}}});
 }
@@ -303,13 +330,30 @@ ShapePtr fault() {
                                             {"device", text("its name in /dev/infiniband", &f::charDeviceName), true}});
     const auto link = object("a link", {{"node", text("node", &f::dnsSubdomain), true},
                                         {"netdev", text("network interface", &f::interfaceName), true}});
+    const auto card = object("a card", {{"node", text("node", &f::dnsSubdomain), true},
+                                        {"pci", text("address of one of its functions", &f::pciAddress), true}});
+    const auto driver = object(
+        "a driver", {{"node", text("node", &f::dnsSubdomain), true}, {"driver", text("mlx5_core, ...", &f::notEmpty), true}});
+    const auto firmware = object("a limit", {{"node", text("node", &f::dnsSubdomain), true},
+                                             {"pci", text("address of the PF", &f::pciAddress), true},
+                                             {"vfs", integer(0, 65535, "most VFs that the firmware offers"), true}});
     const std::vector<Key> keys = {{"killContainer", container},  {"stopContainer", container}, {"restartKubelet", onNode},
                                    {"stopKubelet", onNode},       {"startKubelet", onNode},     {"removeCharDevice", device},
-                                   {"restoreCharDevice", device}, {"linkDown", link},           {"linkUp", link}};
+                                   {"restoreCharDevice", device}, {"linkDown", link},           {"linkUp", link},
+                                   {"unplugCard", card},          {"replugCard", card},         {"reloadDriver", driver},
+                                   {"limitVfs", firmware}};
     std::vector<std::string> names;
     for (const Key& key : keys)
         names.push_back(key.name);
     return object("something breaks, or is mended", keys, {{Rule::Kind::exactlyOne, names}});
+}
+
+ShapePtr write() {
+    return object("one write to a file of a node, nothing added",
+                  {{"node", text("node", &f::dnsSubdomain), true},
+                   {"file", text("path of the file", &f::absolutePath), true},
+                   {"content", text("what is written"), true},
+                   {"refused", text("name of the error that it must fail with: EBUSY", &f::errnoName)}});
 }
 
 ShapePtr step() {
@@ -319,7 +363,8 @@ ShapePtr step() {
                                       {"assert", list(assertion(), "what must be so")},
                                       {"probe", list(probe(), "what must be seen from inside")},
                                       {"fault", fault()},
-                                      {"patch", patch()}};
+                                      {"patch", patch()},
+                                      {"write", write()}};
     std::vector<std::string> names;
     std::vector<Key> keys = {{"name", text("what the step is called in reports", &f::notEmpty)}};
     for (const Key& action : actions) {
@@ -330,15 +375,16 @@ ShapePtr step() {
 }
 
 ShapePtr scenario() {
-    const auto spec =
-        object("the scenario",
-               {{"compat", compat()},
-                {"tiers", list(word({"model", "netns", "rxe"}, "tier"), "the only tiers that can run this; all by default")},
-                {"tiersReason", text("why others cannot", &f::notEmpty)},
-                {"fabric", fabric()},
-                {"nodes", list(node(), "the nodes"), true},
-                {"helm", helm()},
-                {"steps", list(step(), "what happens, in order"), true}});
+    const auto spec = object(
+        "the scenario",
+        {{"compat", compat()},
+         {"tiers", list(word({"model", "netns", "rxe"}, "tier"), "the only tiers that can run this; all by default")},
+         {"tiersReason", text("why others cannot", &f::notEmpty)},
+         {"fabric", fabric()},
+         {"nicModels", list(text("file", &f::relativePath), "NIC models of your own: files of the hardware catalogue's format")},
+         {"nodes", list(node(), "the nodes"), true},
+         {"helm", helm()},
+         {"steps", list(step(), "what happens, in order"), true}});
     return object("An rdmalab scenario", {{"apiVersion", word({"rdmalab.io/v1alpha1"}, "version of the language"), true},
                                           {"kind", word({"Scenario"}, "kind of the file"), true},
                                           {"metadata", metadata(), true},

@@ -160,7 +160,7 @@ TEST_P(BrokenScenario, IsExplained) {
         std::string text = one.str();
         ASSERT_TRUE(text.starts_with(prefix)) << text;
         text = text.substr(prefix.size());
-        if (const auto models = text.find("BlueField-3"); models != std::string::npos)
+        if (const auto models = text.find("BCM57508"); models != std::string::npos)
             text.replace(models, text.find('\n', models) - models, "MODELS"); // the catalogue grows
         found.push_back(text);
     }
@@ -168,7 +168,7 @@ TEST_P(BrokenScenario, IsExplained) {
     EXPECT_FALSE(result.scenario);
 }
 
-const std::string stepKeys = "apply, delete, wait, assert, probe, fault or patch";
+const std::string stepKeys = "apply, delete, wait, assert, probe, fault, patch or write";
 
 INSTANTIATE_TEST_SUITE_P(
     Table, BrokenScenario,
@@ -205,7 +205,7 @@ INSTANTIATE_TEST_SUITE_P(
                spec("  nodes: [{names: [n1], taint: []}]\n"),
                {"scenario.yaml:5:25: error: unknown key 'taint' in spec.nodes[0]\n  expected: names, count, nameTemplate, "
                 "labels, taints, capacity, "
-                "addresses, rdma, cni or nics\n  hint: did you mean 'taints'?"}},
+                "addresses, rdma, cni, numa, iommu, gpus or nics\n  hint: did you mean 'taints'?"}},
         Broken{"DoubleKey",
                spec("  nodes: [{names: [n1], names: [n2]}]\n"),
                {"scenario.yaml:5:25: error: key 'names' is given twice\n  hint: the first one is at line 5"}},
@@ -278,7 +278,7 @@ INSTANTIATE_TEST_SUITE_P(
                steps("  - name: nothing\n  - wiat: {}\n"),
                {"scenario.yaml:7:5: error: spec.steps[0] needs one of " + stepKeys,
                 "scenario.yaml:8:5: error: unknown key 'wiat' in spec.steps[1]\n  expected: name, apply, delete, wait, assert, "
-                "probe, fault or patch\n  hint: "
+                "probe, fault, patch or write\n  hint: "
                 "did you mean 'wait'?"}},
         Broken{"Timeouts",
                steps("  - wait: {pods: {a: b}, timeout: 30}\n  - wait: {pods: {a: b}, timeout: -1s}\n  - wait: {pods: {a: b}, "
@@ -365,7 +365,8 @@ INSTANTIATE_TEST_SUITE_P(
                {"scenario.yaml:7:36: error: there is no node 'n9'\n  expected: n1\n  hint: did you mean 'n1'?",
                 "scenario.yaml:7:41: error: spec.steps[0].fault can have only one of killContainer, stopContainer, "
                 "restartKubelet, stopKubelet, startKubelet, "
-                "removeCharDevice, restoreCharDevice, linkDown or linkUp\n  found: restartKubelet and linkUp",
+                "removeCharDevice, restoreCharDevice, linkDown, linkUp, unplugCard, replugCard, reloadDriver or limitVfs\n  "
+                "found: restartKubelet and linkUp",
                 "scenario.yaml:8:50: error: spec.steps[1].fault.removeCharDevice.device must be the name of a device in "
                 "/dev/infiniband\n  found: mlx5_0\n  hint: "
                 "for example issm0, umad1, uverbs0 or rdma_cm"}},

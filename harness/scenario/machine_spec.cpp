@@ -11,6 +11,8 @@ hardware::MachineSpec machineSpec(const Node& node) {
     spec.name = node.name;
     spec.rdmaNetns =
         node.rdmaNetns == RdmaNetns::exclusive ? hardware::RdmaNetnsMode::exclusive : hardware::RdmaNetnsMode::shared;
+    spec.rdmaNaming = node.rdmaNaming == RdmaNaming::udev ? hardware::RdmaNaming::udev : hardware::RdmaNaming::kernel;
+    spec.iommu = node.iommu;
     int lastNuma = -1;
     for (const Nic& nic : node.nics) {
         hardware::NicSpec& one = spec.nics.emplace_back();
@@ -29,10 +31,28 @@ hardware::MachineSpec machineSpec(const Node& node) {
         one.charDevices = nic.charDevices;
         if (nic.totalVfs)
             one.totalVfs = static_cast<unsigned>(*nic.totalVfs);
+        one.numVfs = static_cast<unsigned>(nic.numVfs);
+        one.rdmaEnabled = nic.rdmaEnabled;
+        one.nodeGuid = nic.nodeGuid;
+        one.pcieSwitch = nic.pcieSwitch;
         one.addresses = nic.addresses;
         lastNuma = std::max(lastNuma, nic.numa.value_or(-1));
     }
-    for (int id = 0; id <= lastNuma; ++id)
+    for (const Gpu& gpu : node.gpus) {
+        hardware::PlainSpec& one = spec.gpus.emplace_back();
+        one.model = gpu.model;
+        one.pci = gpu.pci;
+        one.vendor = gpu.vendor;
+        one.device = gpu.device;
+        one.classCode = gpu.classCode;
+        one.driver = gpu.driver;
+        one.numa = gpu.numa;
+        one.pcieSwitch = gpu.pcieSwitch;
+        lastNuma = std::max(lastNuma, gpu.numa.value_or(-1));
+    }
+    for (const Numa& numa : node.numa)
+        spec.numa.push_back({numa.id, numa.cpus});
+    for (int id = 0; node.numa.empty() && id <= lastNuma; ++id)
         spec.numa.push_back({id, {}});
     return spec;
 }

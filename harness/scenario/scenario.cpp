@@ -1,5 +1,7 @@
 #include "harness/scenario/scenario.h"
 
+#include "sim/hardware/catalogue.h"
+
 #include <algorithm>
 #include <array>
 
@@ -72,7 +74,7 @@ std::string describe(const Target& target) {
 }
 
 std::string_view kindOf(const Action& action) {
-    constexpr std::array<std::string_view, 7> names = {"apply", "delete", "wait", "assert", "probe", "fault", "patch"};
+    constexpr std::array<std::string_view, 8> names = {"apply", "delete", "wait", "assert", "probe", "fault", "patch", "write"};
     static_assert(names.size() == std::variant_size_v<Action>);
     return names[action.index()];
 }
@@ -107,6 +109,10 @@ std::string describe(const Probe& probe) {
         return reach->expectReached ? out : out + " is refused";
     }
     return probe.target ? out + " in " + describe(*probe.target) : out;
+}
+
+std::shared_ptr<const hardware::Catalogue> builtInCatalogue() {
+    return {&hardware::Catalogue::builtIn(), [](const hardware::Catalogue*) {}};
 }
 
 bool Scenario::allows(Tier tier) const {

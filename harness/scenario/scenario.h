@@ -7,12 +7,18 @@
 #include "util/ip.h"
 
 #include <chrono>
+#include <cstdint>
 #include <map>
+#include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
 #include <variant>
 #include <vector>
+
+namespace rdmalab::hardware {
+class Catalogue;
+}
 
 namespace rdmalab::scenario {
 
@@ -63,6 +69,27 @@ struct Nic {
     std::optional<int> slot;              // hotplug slot, for predictable names
     std::optional<std::string> linkLayer; // "ethernet", "infiniband"
     std::optional<int> totalVfs;          // as set in the firmware
+    int numVfs = 0;                       // made at boot
+    std::optional<bool> rdmaEnabled;
+    std::optional<std::uint64_t> nodeGuid; // host order
+    std::optional<std::string> pcieSwitch;
+    Place place;
+};
+
+struct Gpu {
+    std::string model;
+    std::string pci; // full form in lower case
+    std::optional<int> numa;
+    std::optional<std::string> pcieSwitch;
+    std::optional<std::uint16_t> vendor, device;
+    std::optional<std::uint32_t> classCode; // 24 bit
+    std::optional<std::string> driver;      // empty = unbound
+    Place place;
+};
+
+struct Numa {
+    int id = 0;
+    std::string cpus; // cpulist
     Place place;
 };
 
@@ -79,6 +106,7 @@ struct CniFile {
 
 enum class RdmaNetns { shared, exclusive };
 std::string_view name(RdmaNetns mode);
+enum class RdmaNaming { kernel, udev };
 
 // One node. Groups (`names` or `count`) are already spread out; {index} in an address of a NIC has been filled in.
 struct Node {
@@ -89,7 +117,11 @@ struct Node {
     std::map<std::string, std::string> capacity; // resource -> quantity as written
     std::optional<Cidr> address;                 // management
     RdmaNetns rdmaNetns = RdmaNetns::shared;
+    RdmaNaming rdmaNaming = RdmaNaming::kernel;
+    bool iommu = true;
     std::vector<CniFile> cniFiles;
+    std::vector<Numa> numa; // empty: those that the cards name
+    std::vector<Gpu> gpus;
     std::vector<Nic> nics;
     Place place;
 };
@@ -274,9 +306,32 @@ struct LinkFault {
     std::string node, netdev;
 };
 
+// All functions of a card are pulled out of the machine, or put back.
+struct CardFault {
+    enum class Action { unplug, replug } action;
+    std::string node, pci;
+};
+
+// The module is taken out and loaded again.
+struct DriverFault {
+    std::string node, driver;
+};
+
+// The firmware offers so many VFs from the next time on that the driver looks.
+struct FirmwareFault {
+    std::string node, pci;
+    int vfs = 0;
+};
+
 struct FaultStep {
     std::string name; // the key as written: "killContainer"
-    std::variant<ContainerFault, KubeletFault, CharDeviceFault, LinkFault> fault;
+    std::variant<ContainerFault, KubeletFault, CharDeviceFault, LinkFault, CardFault, DriverFault, FirmwareFault> fault;
+};
+
+// One write(2) to a file of a node, as `echo -n CONTENT > FILE` there.
+struct WriteStep {
+    std::string node, file, content;
+    std::string refused; // errno by name ("EBUSY") that the write must fail with; empty: it must succeed
 };
 
 struct PatchStep {
@@ -284,17 +339,19 @@ struct PatchStep {
     PlacedJson merge; // RFC 7386
 };
 
-using Action = std::variant<ApplyStep, DeleteStep, WaitStep, AssertStep, ProbeStep, FaultStep, PatchStep>;
+using Action = std::variant<ApplyStep, DeleteStep, WaitStep, AssertStep, ProbeStep, FaultStep, PatchStep, WriteStep>;
 
 struct Step {
     std::string name; // as given, or made from the action: "apply ippool.yaml, daemonset.yaml"
     Action action;
     Place place;
 };
-// "apply", "delete", "wait", "assert", "probe", "fault", "patch"
+// "apply", "delete", "wait", "assert", "probe", "fault", "patch", "write"
 std::string_view kindOf(const Action& action);
 
 // ---- all of it --------------------------------------------------------------------------------------------------------------
+
+std::shared_ptr<const hardware::Catalogue> builtInCatalogue();
 
 struct Scenario {
     std::string file; // as it was given
@@ -303,6 +360,8 @@ struct Scenario {
     std::optional<std::vector<Tier>> tiers; // absent = all
     std::string tiersReason;
     std::vector<Switch> switches;
+    // The built-in NIC models and those of spec.nicModels: every machine is built with it. Never null.
+    std::shared_ptr<const hardware::Catalogue> catalogue = builtInCatalogue();
     std::vector<Node> nodes;
     std::optional<Helm> helm;
     std::vector<Step> steps;

@@ -33,7 +33,7 @@ PlacedJson readPartialObject(const View& at, Reading& reading) {
 
 namespace {
 
-constexpr const char* actionNames[] = {"apply", "delete", "wait", "assert", "probe", "fault", "patch"};
+constexpr const char* actionNames[] = {"apply", "delete", "wait", "assert", "probe", "fault", "patch", "write"};
 
 class StepReader {
 public:
@@ -68,6 +68,8 @@ private:
             return ProbeStep{readProbes(at, reading_)};
         if (action == "fault")
             return readFault(at);
+        if (action == "write")
+            return readWrite(at);
         return readPatch(at);
     }
 
@@ -184,7 +186,31 @@ private:
                 step.fault = LinkFault{action, one["node"].text(""), one["netdev"].text("")};
             }
         }
+        for (const auto& [name, action] :
+             {std::pair{"unplugCard", CardFault::Action::unplug}, std::pair{"replugCard", CardFault::Action::replug}}) {
+            if (const View one = at[name]) {
+                reading_.requireNode(one["node"]);
+                step.name = name;
+                step.fault = CardFault{action, one["node"].text(""), one["pci"].text("")};
+            }
+        }
+        if (const View one = at["reloadDriver"]) {
+            reading_.requireNode(one["node"]);
+            step.name = "reloadDriver";
+            step.fault = DriverFault{one["node"].text(""), one["driver"].text("")};
+        }
+        if (const View one = at["limitVfs"]) {
+            reading_.requireNode(one["node"]);
+            step.name = "limitVfs";
+            step.fault =
+                FirmwareFault{one["node"].text(""), one["pci"].text(""), static_cast<int>(one["vfs"].integer().value_or(0))};
+        }
         return step;
+    }
+
+    WriteStep readWrite(const View& at) {
+        reading_.requireNode(at["node"]);
+        return {at["node"].text(""), at["file"].text(""), at["content"].text(""), at["refused"].text("")};
     }
 
     PatchStep readPatch(const View& at) {
@@ -226,6 +252,8 @@ private:
         }
         if (const auto* patch = std::get_if<PatchStep>(&made))
             return "patch " + patch->object.kind + ' ' + patch->object.name;
+        if (const auto* write = std::get_if<WriteStep>(&made))
+            return "write '" + write->content + "' to " + write->file + (write->refused.empty() ? "" : " is refused");
         if (const auto* fault = std::get_if<FaultStep>(&made))
             return "fault " + fault->name;
         if (const auto* probes = std::get_if<ProbeStep>(&made); probes != nullptr && probes->probes.size() == 1)

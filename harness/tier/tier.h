@@ -81,6 +81,9 @@ public:
     virtual void setCharDevice(const std::string& node, const std::string& device, bool present) = 0;
     virtual void setLink(const std::string& node, const std::string& netdev, bool up) = 0;
 
+    // Cards pulled out, drivers loaded anew: calls `change` with the node's machine. What it changes shows at once.
+    virtual void changeHardware(const std::string& node, const std::function<void(hardware::Machine&)>& change) = 0;
+
     // Called when something changed that the store does not show: a container's output, a link.
     std::function<void()> onChange;
 };

@@ -37,6 +37,10 @@ public:
     // Writes through a temporary name and rename, so that a reader never sees half a file.
     virtual void write(const std::string& path, const std::string& content, unsigned mode) = 0;
     virtual void writeInPlace(const std::string& path, const std::string& content) = 0; // one write(2), as sysfs wants it
+    // At the end of the file, which is made with `mode` when it is not there. This one is not atomic; the real file system's is.
+    virtual void append(const std::string& path, const std::string& content, unsigned mode) {
+        write(path, readIfExists(path).value_or("") + content, mode);
+    }
     virtual void makeDirectories(const std::string& path, unsigned mode) = 0;
     virtual void remove(const std::string& path) = 0; // a missing file is no error
 

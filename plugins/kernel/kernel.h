@@ -4,6 +4,7 @@
 
 #include "util/ip.h"
 
+#include <cerrno>
 #include <cstdint>
 #include <memory>
 #include <optional>
@@ -36,6 +37,7 @@ struct Link {
     bool up = false;              // IFF_UP
     bool lowerUp = false;         // IFF_LOWER_UP: carrier
     bool multicast = false, broadcast = false;
+    std::vector<std::string> altNames; // IFLA_ALT_IFNAME
 };
 
 struct Address {
@@ -100,6 +102,9 @@ public:
     // The namespace behind a path such as CNI_NETNS. Throws KernelError: ENOENT when the path is missing
     // (`failed to Statfs "P": no such file or directory`), EINVAL when it is no namespace (`unknown FS magic on "P": ef53`).
     virtual std::unique_ptr<Kernel> openNetns(const std::string& path) = 0;
+    // A new namespace without a name, which goes with the object. What is in it then goes where the kernel sends it: a NIC back
+    // to the machine's first namespace. Throws KernelError; EOPNOTSUPP where there is no way to make one.
+    virtual std::unique_ptr<Kernel> temporaryNetns() { throw KernelError("operation not supported", EOPNOTSUPP); }
     // True when both talk about the same namespace.
     virtual bool sameNetns(const Kernel& other) const = 0;
 
@@ -118,6 +123,10 @@ public:
     virtual void setLinkMtu(int index, int mtu) = 0;
     virtual void setLinkTxQueueLength(int index, int length) = 0;
     virtual void moveLink(int index, Kernel& target) = 0;
+    virtual void deleteLinkAltName(int, const std::string&) { throw KernelError("operation not supported", EOPNOTSUPP); }
+    // Tells the neighbours on an Ethernet link who has the address now: a gratuitous ARP request (RFC 5944, 4.6) or an
+    // unsolicited neighbour advertisement (RFC 4861, 7.2.6). A kernel without packets does nothing.
+    virtual void announceAddress(int /*linkIndex*/, const IpAddress&) {}
 
     virtual std::vector<Address> addresses(int linkIndex) = 0; // 0 = of all links
     virtual void addAddress(int linkIndex, const Cidr& address) = 0;

@@ -227,6 +227,11 @@ void LinuxFiles::writeInPlace(const std::string& path, const std::string& conten
         throw SystemError("write " + path, EIO);
 }
 
+void LinuxFiles::append(const std::string& path, const std::string& content, unsigned mode) {
+    const UniqueFd fd(checked("open " + path, tryOpen(path, O_WRONLY | O_CREAT | O_APPEND, mode)));
+    writeAll(fd.get(), path, content);
+}
+
 void LinuxFiles::makeDirectories(const std::string& path, unsigned mode) {
     if (const FileStatus found = status(path); found.kind == FileKind::directory)
         return;

@@ -19,6 +19,7 @@ public:
     FileStatus linkStatus(const std::string& path) override;
     void write(const std::string& path, const std::string& content, unsigned mode) override;
     void writeInPlace(const std::string& path, const std::string& content) override;
+    void append(const std::string& path, const std::string& content, unsigned mode) override;
     void makeDirectories(const std::string& path, unsigned mode) override;
     void remove(const std::string& path) override; // also an empty directory
 

@@ -1,5 +1,6 @@
 #include "plugins/kernel/linux_kernel.h"
 
+#include "plugins/kernel/announce.h"
 #include "plugins/kernel/netlink_decode.h"
 #include "plugins/kernel/netlink_socket.h"
 #include "plugins/kernel/netns.h"
@@ -172,6 +173,10 @@ std::unique_ptr<Kernel> LinuxKernel::openNetns(const std::string& path) {
     return std::make_unique<LinuxKernel>(openNetnsPath(path).get());
 }
 
+std::unique_ptr<Kernel> LinuxKernel::temporaryNetns() {
+    return std::make_unique<LinuxKernel>(newNetns().get());
+}
+
 bool LinuxKernel::sameNetns(const Kernel& other) const {
     const auto* const real = dynamic_cast<const LinuxKernel*>(&other);
     return real != nullptr && sameNetnsFd(netnsFd(), real->netnsFd());
@@ -281,6 +286,22 @@ void LinuxKernel::moveLink(int index, Kernel& target) {
     NetlinkMessage message(RTM_SETLINK, 0);
     message.header(linkHeader(index)).putU32(IFLA_NET_NS_FD, static_cast<std::uint32_t>(asLinux(target).netnsFd()));
     socket_->netlink().request(message);
+}
+
+void LinuxKernel::deleteLinkAltName(int index, const std::string& name) {
+    NetlinkMessage message(RTM_DELLINKPROP, 0);
+    message.header(linkHeader(index)).nest(IFLA_PROP_LIST, [&] { message.put(IFLA_ALT_IFNAME, name); });
+    socket_->netlink().request(message);
+}
+
+void LinuxKernel::announceAddress(int linkIndex, const IpAddress& ip) {
+    const auto link = linkByIndex(linkIndex);
+    if (!link)
+        throw KernelError("Link not found", ENODEV);
+    const auto mac = parseHardwareAddress(link->mac);
+    if (link->encap != "ether" || mac.size() != 6)
+        throw KernelError(fmt::format("invalid Ethernet MAC address: \"{}\"", link->mac), EINVAL);
+    inside([&] { ip.isV4() ? sendGratuitousArp(linkIndex, mac, ip) : sendNeighbourAdvertisement(linkIndex, mac, ip); });
 }
 
 std::vector<Address> LinuxKernel::addresses(int linkIndex) {

@@ -21,6 +21,7 @@ public:
     void inside(const std::function<void()>& action) const;
 
     std::unique_ptr<Kernel> openNetns(const std::string& path) override;
+    std::unique_ptr<Kernel> temporaryNetns() override;
     bool sameNetns(const Kernel& other) const override;
 
     std::vector<Link> links() override;
@@ -36,6 +37,8 @@ public:
     void setLinkMtu(int index, int mtu) override;
     void setLinkTxQueueLength(int index, int length) override;
     void moveLink(int index, Kernel& target) override;
+    void deleteLinkAltName(int index, const std::string& name) override;
+    void announceAddress(int linkIndex, const IpAddress& ip) override;
 
     std::vector<Address> addresses(int linkIndex) override;
     void addAddress(int linkIndex, const Cidr& address) override;

@@ -106,6 +106,18 @@ std::string modeText(const std::string& kind, const nlattr* data) {
     return "";
 }
 
+// The same attribute again and again in a nest.
+std::vector<std::string> textsIn(const nlattr* nest, int type) {
+    std::vector<std::string> texts;
+    int left = nla_len(nest);
+    for (auto* item = static_cast<nlattr*>(nla_data(nest)); nla_ok(item, left); item = nla_next(item, &left))
+        if (nla_type(item) == type) {
+            const std::string text(static_cast<const char*>(nla_data(item)), static_cast<std::size_t>(nla_len(item)));
+            texts.push_back(text.substr(0, text.find('\0')));
+        }
+    return texts;
+}
+
 } // namespace
 
 std::optional<Link> decodeLink(const nlmsghdr& message) {
@@ -126,6 +138,8 @@ std::optional<Link> decodeLink(const nlmsghdr& message) {
     link.lowerUp = (header->ifi_flags & IFF_LOWER_UP) != 0;
     link.multicast = (header->ifi_flags & IFF_MULTICAST) != 0;
     link.broadcast = (header->ifi_flags & IFF_BROADCAST) != 0;
+    if (attributes.has(IFLA_PROP_LIST))
+        link.altNames = textsIn(attributes.get(IFLA_PROP_LIST), IFLA_ALT_IFNAME);
     if (attributes.has(IFLA_LINKINFO)) {
         const Attributes<IFLA_INFO_MAX + 1> info(attributes.get(IFLA_LINKINFO));
         link.kind = info.text(IFLA_INFO_KIND);

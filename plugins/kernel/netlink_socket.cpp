@@ -62,11 +62,12 @@ NetlinkMessage& NetlinkMessage::nest(int attribute, const std::function<void()>&
     return *this;
 }
 
-NetlinkSocket::NetlinkSocket() : socket_(nl_socket_alloc()) {
+NetlinkSocket::NetlinkSocket(int protocol) : socket_(nl_socket_alloc()) {
     if (socket_ == nullptr)
         throw std::bad_alloc();
     try {
-        checkedNl("netlink socket", nl_connect(socket_, NETLINK_ROUTE));
+        if (nl_connect(socket_, protocol) < 0)
+            fail(errno);
         nl_socket_enable_msg_peek(socket_); // a link with many VFs does not fit into one page
     } catch (...) {
         nl_socket_free(socket_);
@@ -106,8 +107,13 @@ bool NetlinkSocket::exchange(NetlinkMessage& message, int flags, const Reply& re
                     fail(code);
                 return complete;
             }
-            if (header->nlmsg_type == NLMSG_DONE)
+            if (header->nlmsg_type == NLMSG_DONE) {
+                // A dump that failed says so here.
+                if (nlmsg_datalen(header) >= static_cast<int>(sizeof(int)))
+                    if (const int code = -*static_cast<const int*>(nlmsg_data(header)); code > 0)
+                        fail(code);
                 return complete;
+            }
             if (reply)
                 reply(*header);
         }

@@ -1,4 +1,4 @@
-// NETLINK_ROUTE requests on libnl-3: building a message, sending it, and getting its answers with the kernel's own errno.
+// Netlink requests on libnl-3: building a message, sending it, and getting its answers with the kernel's own errno.
 #pragma once
 
 #include <cstdint>
@@ -44,7 +44,8 @@ class NetlinkSocket {
 public:
     using Reply = std::function<void(const nlmsghdr&)>;
 
-    NetlinkSocket();
+    // `protocol`: NETLINK_ROUTE (0) or another. KernelError EPROTONOSUPPORT: the kernel does not know it.
+    explicit NetlinkSocket(int protocol = 0);
     ~NetlinkSocket();
     NetlinkSocket(const NetlinkSocket&) = delete;
     NetlinkSocket& operator=(const NetlinkSocket&) = delete;

@@ -61,6 +61,26 @@ UniqueFd openNetnsPath(const std::string& path) {
     return fd;
 }
 
+UniqueFd newNetns() {
+    UniqueFd fd;
+    std::exception_ptr failure;
+    std::thread maker([&] {
+        try {
+            if (::unshare(CLONE_NEWNET) == -1) {
+                const int code = errno;
+                throw KernelError("failed to unshare network namespace: " + goErrnoText(code), code);
+            }
+            fd = openCurrentNetns();
+        } catch (...) {
+            failure = std::current_exception();
+        }
+    });
+    maker.join();
+    if (failure)
+        std::rethrow_exception(failure);
+    return fd;
+}
+
 bool sameNetnsFd(int a, int b) {
     const struct stat first = identity(a), second = identity(b);
     return first.st_dev == second.st_dev && first.st_ino == second.st_ino;

@@ -15,6 +15,9 @@ UniqueFd openCurrentNetns();
 // `open P: ...`. Texts: containernetworking/plugins pkg/ns.
 UniqueFd openNetnsPath(const std::string& path);
 
+// A namespace of its own, which lives as long as the descriptor. The calling thread stays where it is.
+UniqueFd newNetns();
+
 bool sameNetnsFd(int a, int b);
 
 // Runs `action` with the calling thread in the namespace: directly if it is there already, else on a thread of its own, so

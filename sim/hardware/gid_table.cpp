@@ -65,22 +65,31 @@ std::vector<Gid> GidTable::infinibandEntries(std::uint64_t portGuid) {
     return {gid};
 }
 
+const Gid* GidSlots::operator[](std::size_t slot) const noexcept {
+    for (const auto& [number, gid] : used_)
+        if (number == slot)
+            return &gid;
+    return nullptr;
+}
+
 bool GidTable::update(const std::vector<Gid>& wanted) {
-    bool changed = false;
-    for (auto& slot : slots_)
-        if (slot && std::find(wanted.begin(), wanted.end(), *slot) == wanted.end()) {
-            slot.reset();
-            changed = true;
-        }
-    std::size_t next = 0;
+    auto& used = slots_.used_;
+    bool changed = std::erase_if(used, [&](const auto& entry) {
+                       return std::find(wanted.begin(), wanted.end(), entry.second) == wanted.end();
+                   }) != 0;
+    const auto known = [&](const Gid& gid) {
+        return std::any_of(used.begin(), used.end(), [&](const auto& entry) { return entry.second == gid; });
+    };
+    used.reserve(std::min<std::size_t>(wanted.size(), slots_.length_));
+    std::size_t next = 0; // everything before it is used
     for (const Gid& gid : wanted) {
-        if (std::find(slots_.begin(), slots_.end(), std::optional(gid)) != slots_.end())
+        if (known(gid))
             continue;
-        while (next < slots_.size() && slots_[next])
+        while (next < used.size() && used[next].first == next)
             ++next;
-        if (next == slots_.size())
+        if (next == slots_.length_)
             break;
-        slots_[next] = gid;
+        used.emplace(used.begin() + static_cast<std::ptrdiff_t>(next), static_cast<unsigned>(next), gid);
         changed = true;
     }
     return changed;

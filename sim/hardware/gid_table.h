@@ -7,8 +7,8 @@
 
 #include <array>
 #include <cstdint>
-#include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 namespace rdmalab::hardware {
@@ -31,6 +31,20 @@ struct GidInterface {
     NetnsId netns = defaultNodeNetns;
 };
 
+// The table by slot number. Holds the used slots only: nearly all of the 256 of a port are empty.
+class GidSlots {
+public:
+    explicit GidSlots(unsigned length = 0) : length_(length) {}
+    std::size_t size() const noexcept { return length_; }
+    const Gid* operator[](std::size_t slot) const noexcept; // null: empty
+    friend bool operator==(const GidSlots&, const GidSlots&) = default;
+
+private:
+    friend class GidTable;
+    unsigned length_;
+    std::vector<std::pair<unsigned, Gid>> used_; // in the order of the slots
+};
+
 class GidTable {
 public:
     // RoCE: for each interface its link-local GID from the MAC, then one per address, each once per type.
@@ -41,10 +55,10 @@ public:
     explicit GidTable(unsigned length = 0) : slots_(length) {}
     // Removes what is not wanted, adds what is missing. Entries beyond the table's length are dropped. True if changed.
     bool update(const std::vector<Gid>& wanted);
-    const std::vector<std::optional<Gid>>& slots() const noexcept { return slots_; }
+    const GidSlots& slots() const noexcept { return slots_; }
 
 private:
-    std::vector<std::optional<Gid>> slots_;
+    GidSlots slots_;
 };
 
 // "fe80:0000:...": eight groups of four digits, as sysfs prints it.

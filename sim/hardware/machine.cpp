@@ -10,11 +10,8 @@
 
 namespace rdmalab::hardware {
 
-const Nic* Machine::findByPci(const PciAddress& address) const noexcept {
-    for (const auto& nic : nics_)
-        if (nic->pci.address == address)
-            return nic.get();
-    return nullptr;
+namespace {
+constexpr std::size_t rdmaNameSize = 64; // IB_DEVICE_NAME_MAX, with its NUL
 }
 
 const Nic* Machine::findByNetdev(const std::string& name, NetnsId netns) const noexcept {
@@ -25,10 +22,15 @@ const Nic* Machine::findByNetdev(const std::string& name, NetnsId netns) const n
 }
 
 const Nic* Machine::findByRdma(const std::string& name) const noexcept {
-    for (const auto& nic : nics_)
-        if (nic->rdma && nic->rdma->name == name)
+    const Nic* elsewhere = nullptr;
+    for (const auto& nic : nics_) {
+        if (!nic->rdma || nic->rdma->name != name)
+            continue;
+        if (nic->rdma->netns == netns_)
             return nic.get();
-    return nullptr;
+        elsewhere = elsewhere ? elsewhere : nic.get();
+    }
+    return elsewhere;
 }
 
 std::vector<const Nic*> Machine::rdmaDevicesVisibleFrom(NetnsId viewer) const {
@@ -46,16 +48,14 @@ void Machine::setLink(const Nic& nic, bool up) {
         return;
     const bool before = mine.port.carrier();
     mine.port.up = up;
-    carrierChanged(mine, before);
-    notify(HardwareChange::link, &mine, mine.port.netdev);
+    linkChanged(mine, before);
 }
 
 void Machine::plugCable(const Nic& nic) {
     Nic& mine = own(nic);
     if (std::exchange(mine.port.cabled, true))
         return;
-    carrierChanged(mine, false);
-    notify(HardwareChange::link, &mine, mine.port.netdev);
+    linkChanged(mine, false);
 }
 
 void Machine::unplugCable(const Nic& nic) {
@@ -63,8 +63,14 @@ void Machine::unplugCable(const Nic& nic) {
     const bool before = mine.port.carrier();
     if (!std::exchange(mine.port.cabled, false))
         return;
-    carrierChanged(mine, before);
-    notify(HardwareChange::link, &mine, mine.port.netdev);
+    linkChanged(mine, before);
+}
+
+void Machine::linkChanged(Nic& nic, bool before) {
+    carrierChanged(nic, before);
+    const Identity mine = identity(nic.pci);
+    notify(HardwareChange::link, &nic, nic.port.netdev);
+    followPf(mine);
 }
 
 void Machine::setMtu(const Nic& nic, int mtu) {
@@ -95,10 +101,11 @@ void Machine::setAddresses(const Nic& nic, std::vector<Cidr> addresses) {
 
 void Machine::setUpperInterfaces(const Nic& nic, std::vector<GidInterface> uppers) {
     Nic& mine = own(nic);
-    uppers_[&mine] = std::move(uppers);
-    const auto before = mine.rdma ? mine.rdma->gids.slots() : std::vector<std::optional<Gid>>();
-    refreshGids(mine);
-    if (mine.rdma && mine.rdma->gids.slots() != before)
+    if (uppers.empty())
+        uppers_.erase(&mine);
+    else
+        uppers_[&mine] = std::move(uppers);
+    if (refreshGids(mine))
         notify(HardwareChange::address, &mine, mine.port.netdev);
 }
 
@@ -127,21 +134,24 @@ void Machine::moveNetdev(const Nic& nic, NetnsId netns) {
     mine.port.addresses.clear();
     carrierChanged(mine, before);
     refreshGids(mine);
+    const Identity moved = identity(mine.pci);
     notify(HardwareChange::netdev, &mine, mine.port.netdev);
+    followPf(moved);
 }
 
 void Machine::renameRdma(const Nic& nic, const std::string& name) {
     Nic& mine = own(nic);
     if (!mine.rdma)
         throw HardwareError("rdma", mine.pci.address.str() + " has no RDMA device");
-    if (mine.rdma->name == name)
-        return;
-    if (name.empty())
+    if (name.empty() || name.size() > rdmaNameSize)
         throw SystemError("rename " + mine.rdma->name, EINVAL);
-    if (findByRdma(name))
-        throw SystemError("rename " + mine.rdma->name + " to " + name, EEXIST);
-    mine.rdma->name = name;
-    notify(HardwareChange::rdmaDevice, &mine, name);
+    const std::string kept = name.substr(0, rdmaNameSize - 1);
+    if (mine.rdma->name == kept)
+        return;
+    if (rdmaNameTaken(kept, mine.rdma->netns))
+        throw SystemError("rename " + mine.rdma->name + " to " + kept, EEXIST);
+    mine.rdma->name = kept;
+    notify(HardwareChange::rdmaDevice, &mine, kept);
 }
 
 void Machine::moveRdma(const Nic& nic, NetnsId netns) {
@@ -150,8 +160,45 @@ void Machine::moveRdma(const Nic& nic, NetnsId netns) {
         throw HardwareError("rdma", mine.pci.address.str() + " has no RDMA device");
     if (mode_ == RdmaNetnsMode::shared)
         throw SystemError("move " + mine.rdma->name, EOPNOTSUPP);
-    if (std::exchange(mine.rdma->netns, netns) != netns)
-        notify(HardwareChange::rdmaDevice, &mine, mine.rdma->name);
+    if (mine.rdma->netns == netns)
+        return;
+    if (rdmaNameTaken(mine.rdma->name, netns))
+        throw SystemError("move " + mine.rdma->name, EEXIST);
+    mine.rdma->netns = netns;
+    notify(HardwareChange::rdmaDevice, &mine, mine.rdma->name);
+}
+
+bool Machine::rdmaNameTaken(const std::string& name, NetnsId netns) const {
+    return std::any_of(nics_.begin(), nics_.end(), [&](const auto& nic) {
+        return nic->rdma && nic->rdma->name == name && (mode_ == RdmaNetnsMode::shared || nic->rdma->netns == netns);
+    });
+}
+
+void Machine::namespaceGone(NetnsId netns) {
+    if (netns == netns_)
+        return;
+    const std::vector<Identity> all = functions();
+    for (const Identity& one : all) {
+        const Nic* nic = find(one).nic;
+        if (!nic || nic->port.netdev.empty() || nic->port.netns != netns)
+            continue;
+        if (findByNetdev(nic->port.netdev, netns_)) {
+            std::string name = "dev" + std::to_string(nic->port.ifindex);
+            for (unsigned number = 0; findByNetdev(name, netns_) || findByNetdev(name, netns); ++number)
+                name = "dev" + std::to_string(number);
+            find(one).nic->port.netdev = name; // with the move, not before it
+        }
+        moveNetdev(*nic, netns_);
+    }
+    for (const Identity& one : all) {
+        Nic* nic = find(one).nic;
+        if (!nic || !nic->rdma || nic->rdma->netns != netns)
+            continue;
+        if (rdmaNameTaken(nic->rdma->name, netns_) && mode_ == RdmaNetnsMode::exclusive)
+            nic->rdma->name = freeRdmaName(*nic, "");
+        nic->rdma->netns = netns_;
+        notify(HardwareChange::rdmaDevice, nic, nic->rdma->name);
+    }
 }
 
 void Machine::setRdmaNetnsMode(RdmaNetnsMode mode) {
@@ -161,6 +208,7 @@ void Machine::setRdmaNetnsMode(RdmaNetnsMode mode) {
 
 bool Machine::removeCharDevice(const std::string& name) {
     if (rdmaCm_ && rdmaCm_->name == name) {
+        removedCharDevices_.emplace_back(0, *rdmaCm_);
         rdmaCm_.reset();
         notify(HardwareChange::charDevice, nullptr, name);
         return true;
@@ -168,8 +216,12 @@ bool Machine::removeCharDevice(const std::string& name) {
     for (const auto& nic : nics_) {
         if (!nic->rdma)
             continue;
-        const auto removed = std::erase_if(nic->rdma->charDevices, [&](const CharDevice& device) { return device.name == name; });
-        if (removed) {
+        auto& devices = nic->rdma->charDevices;
+        const auto found =
+            std::find_if(devices.begin(), devices.end(), [&](const CharDevice& device) { return device.name == name; });
+        if (found != devices.end()) {
+            removedCharDevices_.emplace_back(nic->rdma->instance, *found);
+            devices.erase(found);
             notify(HardwareChange::charDevice, nic.get(), name);
             return true;
         }
@@ -177,21 +229,35 @@ bool Machine::removeCharDevice(const std::string& name) {
     return false;
 }
 
-void Machine::unbindDriver(const Nic& nic) {
-    Nic& mine = own(nic);
-    if (mine.pci.driver.empty())
-        return;
-    mine.pci.driver.clear();
-    const std::string rdma = mine.rdma ? mine.rdma->name : "";
-    const std::string netdev = mine.port.netdev;
-    mine.rdma.reset();
-    mine.port.netdev.clear();
-    mine.port.up = false;
-    mine.port.addresses.clear();
-    uppers_.erase(&mine);
-    if (!rdma.empty())
-        notify(HardwareChange::rdmaDevice, &mine, rdma);
-    notify(HardwareChange::netdev, &mine, netdev);
+bool Machine::restoreCharDevice(const std::string& name) {
+    const auto removed = std::find_if(removedCharDevices_.rbegin(), removedCharDevices_.rend(),
+                                      [&](const auto& one) { return one.second.name == name; });
+    if (removed == removedCharDevices_.rend())
+        return false;
+    const auto [instance, device] = *removed;
+    Nic* owner = nullptr;
+    for (const auto& nic : nics_) {
+        if (!nic->rdma)
+            continue;
+        const auto& devices = nic->rdma->charDevices; // numbers are given out again: a VF made meanwhile may have this one
+        if (std::any_of(devices.begin(), devices.end(), [&](const CharDevice& other) { return other.name == name; }))
+            return false;
+        if (nic->rdma->instance == instance)
+            owner = nic.get();
+    }
+    if (instance == 0 ? rdmaCm_.has_value() : owner == nullptr)
+        return false;
+    removedCharDevices_.erase(std::next(removed).base());
+    if (instance == 0) {
+        rdmaCm_ = device;
+    } else {
+        auto& devices = owner->rdma->charDevices;
+        const auto place = std::find_if(devices.begin(), devices.end(),
+                                        [kind = device.kind](const CharDevice& other) { return other.kind > kind; });
+        devices.insert(place, device);
+    }
+    notify(HardwareChange::charDevice, owner, name);
+    return true;
 }
 
 Machine::Subscription Machine::observe(std::function<void(const HardwareEvent&)> observer) {
@@ -219,9 +285,8 @@ Machine::Subscription::~Subscription() {
 }
 
 Nic& Machine::own(const Nic& nic) {
-    for (const auto& mine : nics_)
-        if (mine.get() == &nic)
-            return *mine;
+    if (Nic* mine = nicAt(nic.pci.address); mine == &nic)
+        return *mine;
     throw HardwareError("nic", nic.pci.address.str() + " is not part of machine " + name_);
 }
 
@@ -246,13 +311,11 @@ void Machine::carrierChanged(Nic& nic, bool before) {
         ++nic.port.carrierDownCount;
 }
 
-void Machine::refreshGids(Nic& nic) {
+bool Machine::refreshGids(Nic& nic) {
     if (!nic.rdma)
-        return;
-    if (nic.port.linkLayer == LinkLayer::infiniband) {
-        nic.rdma->gids.update(GidTable::infinibandEntries(nic.rdma->nodeGuid));
-        return;
-    }
+        return false;
+    if (nic.port.linkLayer == LinkLayer::infiniband)
+        return nic.rdma->gids.update(GidTable::infinibandEntries(portGuidOf(nic.port.mac)));
     const RdmaModel& model = *nic.model->rdma;
     std::vector<Gid> wanted =
         GidTable::roceEntries({nic.port.netdev, nic.port.mac, nic.port.addresses, nic.port.netns}, model.roceV1, model.roceV2);
@@ -261,7 +324,7 @@ void Machine::refreshGids(Nic& nic) {
             const auto more = GidTable::roceEntries(upper, model.roceV1, model.roceV2);
             wanted.insert(wanted.end(), more.begin(), more.end());
         }
-    nic.rdma->gids.update(wanted);
+    return nic.rdma->gids.update(wanted);
 }
 
 } // namespace rdmalab::hardware

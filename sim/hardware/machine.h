@@ -12,6 +12,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 namespace rdmalab::hardware {
@@ -81,6 +82,20 @@ struct VfSettings {
     friend bool operator==(const VfSettings&, const VfSettings&) = default;
 };
 
+// By VF number; holds only what differs from the default, as hardly any of a card's VFs is ever set up.
+class VfSettingsTable {
+public:
+    explicit VfSettingsTable(unsigned size = 0) : size_(size) {}
+    unsigned size() const noexcept { return size_; }
+    const VfSettings& operator[](unsigned vf) const noexcept;
+    void set(unsigned vf, const VfSettings& settings);
+    void clear() noexcept { set_.clear(); } // all are default again
+
+private:
+    unsigned size_;
+    std::vector<std::pair<unsigned, VfSettings>> set_;
+};
+
 struct Port {
     std::string netdev; // current name, in namespace `netns`
     std::string mac;    // lower case, colons; 20 octets on InfiniBand
@@ -125,8 +140,9 @@ struct Nic {
     PciFunction pci;
     Port port;
     std::optional<RdmaDevice> rdma; // has exactly one port, number 1
-    // Of a PF, one for each VF that could be; they stay when the VFs go, as in the card.
-    std::vector<VfSettings> vfSettings;
+    // Of a PF, one for each VF that could be. The drivers forget them when the VFs go (mlx5_eswitch_clear_vf_vports_info,
+    // ice_free_vfs, bnxt_sriov_disable).
+    VfSettingsTable vfSettings;
 };
 
 enum class HardwareChange {
@@ -149,7 +165,8 @@ enum class HardwareChange {
 struct HardwareEvent {
     HardwareChange change = HardwareChange::link;
     const Nic* nic = nullptr; // none for netnsMode, rdma_cm and plain functions
-    std::string subject;      // netdev, RDMA device or character device by its new name; else the PCI address
+    // Netdev, RDMA device or character device by its new name; else the PCI address, or the driver when its ids changed.
+    std::string subject;
 };
 
 struct DriverId {
@@ -185,6 +202,7 @@ public:
     std::vector<const Nic*> vfs(const Nic& pf) const; // by number
     const Nic* findByPci(const PciAddress& address) const noexcept;
     const Nic* findByNetdev(const std::string& name, NetnsId netns) const noexcept;
+    // In exclusive mode namespaces may use the same name: then the machine's own comes first.
     const Nic* findByRdma(const std::string& name) const noexcept;
 
     // The devices that a process in `viewer` finds by netlink and in /sys/class/infiniband: all in shared mode, its own in
@@ -202,12 +220,19 @@ public:
     void setUpperInterfaces(const Nic& nic, std::vector<GidInterface> uppers);
     void renameNetdev(const Nic& nic, const std::string& name);
     void moveNetdev(const Nic& nic, NetnsId netns);
+    // SystemError as netlink refuses it: EEXIST when a device that is visible together with it has the name, EINVAL when it is
+    // empty or longer than 64; of 64 characters 63 stay.
     void renameRdma(const Nic& nic, const std::string& name);
-    // SystemError as the kernel refuses it: EOPNOTSUPP in shared mode.
+    // SystemError as the kernel refuses it: EOPNOTSUPP in shared mode, EEXIST when the name is taken there.
     void moveRdma(const Nic& nic, NetnsId netns);
+    // A namespace died: its netdevs and RDMA devices are the machine's again, netdevs as devN when their name is taken there
+    // (net/core/dev.c: default_device_exit_net), RDMA devices under the kernel's next free name.
+    void namespaceGone(NetnsId netns);
     void setRdmaNetnsMode(RdmaNetnsMode mode);
     // "uverbs0", "umad1", "issm0", "rdma_cm". False when there is none of that name.
     bool removeCharDevice(const std::string& name);
+    // Back as it was. False when none of that name was removed, its RDMA device is gone, or another one has the name by now.
+    bool restoreCharDevice(const std::string& name);
 
     // SR-IOV, drivers and hot plug with the kernel's rules: SystemError carries the errno that a write to the sysfs file gives
     // (spec sysfs-and-rdma-abi 2; drivers/pci/iov.c, drivers/base/{bus,dd}.c). An address without a function: ENODEV.
@@ -216,19 +241,27 @@ public:
     // VF would fall behind bus ff or onto another function's address.
     void setNumVfs(const PciAddress& pf, unsigned count);
     void setVfAutoprobe(const PciAddress& pf, bool on);
-    // ENOENT-like refusals are the caller's: EINVAL for a VF number that does not exist.
+    // EINVAL for a VF that cannot be or, unless the PF's driver takes settings in advance, is not there, for a VLAN above 4095,
+    // a priority above 7 and an impossible MAC; EOPNOTSUPP without the PF's own driver. The link state acts at once, MAC and
+    // GUIDs when the VF's driver is bound the next time (see driver_traits.h).
     void setVfSettings(const PciAddress& pf, unsigned vf, const VfSettings& settings);
     // What the card's firmware lets the driver offer; applies when the driver is bound the next time, as NUM_OF_VFS does.
+    // EINVAL when it is more than the SR-IOV capability's TotalVFs.
     void setFirmwareVfLimit(const PciAddress& pf, unsigned limit);
+    const VfSettings& vfSettings(const Nic& pf, unsigned vf) const noexcept { return pf.vfSettings[vf]; }
 
     struct Driver {
-        std::string name, module; // "mlx5_core"; "mlx5_core"
+        std::string name, module; // "vfio-pci"; "vfio_pci", empty: built in
         std::vector<DriverId> ids;
         std::vector<DriverId> dynamicIds; // by new_id
     };
     const std::vector<Driver>& drivers() const noexcept { return drivers_; } // of the PCI bus, sorted by name
     const Driver* findDriver(const std::string& name) const noexcept;
-    void bindDriver(const std::string& driver, const PciAddress& address);   // ENODEV, EBUSY
+    // A PF comes back with the name, MAC, MTU, admin state and addresses that it had at boot, as the host's network
+    // configuration acts on every interface that appears; a VF's interface is down.
+    // ENODEV: no such driver or function, ids and driver_override do not match, or a VF whose PF has sriov_drivers_autoprobe off
+    // and that has no driver_override. EBUSY: bound already. EINVAL: vfio-pci without IOMMU.
+    void bindDriver(const std::string& driver, const PciAddress& address);
     void unbindDriver(const std::string& driver, const PciAddress& address); // ENODEV
     void setDriverOverride(const PciAddress& address, std::optional<std::string> driver);
     void probeDriver(const PciAddress& address); // bus/pci/drivers_probe: succeeds also when no driver takes it
@@ -236,15 +269,25 @@ public:
     void setDriversAutoprobe(bool on);
     void addDriverId(const std::string& driver, const DriverId& id);    // EEXIST
     void removeDriverId(const std::string& driver, const DriverId& id); // ENODEV
-    // Module out and in again: everything bound to it is unbound, then probed. VFs go.
+    // Module out and in again: everything bound to it is unbound, then probed. VFs go. ENODEV for what is no module.
     void reloadDriver(const std::string& driver);
 
-    void removeFunction(const PciAddress& address); // `remove`: gone from the bus until a rescan; a PF takes its VFs along
-    void rescanBus();                               // `rescan`: finds what was removed and is still plugged in
-    void unplugCard(const PciAddress& address);     // all functions of the slot are gone, rescan finds nothing
-    void replugCard(const PciAddress& address);     // and are back, as after power-on: no VFs, default settings
+    // `remove`: gone from the bus until a rescan; a PF takes its VFs along. Of a bridge: all below it, while the port itself
+    // stays. ENOENT for a VF, which has no such file.
+    void removeFunction(const PciAddress& address);
+    void rescanBus();                           // `rescan`: finds what was removed and is still plugged in
+    void unplugCard(const PciAddress& address); // all functions of the slot are gone, rescan finds nothing
+    // And are back, as after power-on: no VFs, default settings, names as at boot; the cable is as it was. Nothing happens when
+    // the card is in its slot; ENODEV when there never was one.
+    void replugCard(const PciAddress& address);
     // Nothing to do with the above: a NIC loses its driver (a fault).
     void unbindDriver(const Nic& nic);
+
+    // Values that somebody wrote to attributes which the hardware only keeps (power/control, msi_bus, node_desc, ...), by the
+    // `instance` of the function, port or RDMA device they belong to and forgotten with it; 0: by the machine. Null: never
+    // written.
+    const std::string* kept(std::uint64_t instance, const std::string& name) const;
+    void keep(std::uint64_t instance, const std::string& name, std::string value);
 
     // Ends its observer's calls when destroyed; must not outlive the machine.
     class Subscription {
@@ -264,11 +307,73 @@ public:
     [[nodiscard]] Subscription observe(std::function<void(const HardwareEvent&)> observer);
 
 private:
+    // How a PF came at boot: what its driver makes of it when it is bound again.
+    struct Birth {
+        PciAddress address;
+        std::string netdev, mac, rdma, driver;
+        int mtu = 1500;
+        bool up = true, hasRdma = false;
+        std::vector<Cidr> addresses;
+        std::vector<CharDeviceKind> charDevices;
+        std::uint64_t nodeGuid = 0, systemImageGuid = 0;
+        unsigned firmwareVfLimit = 0;
+    };
+    // A function that is not on the bus: removed, or pulled with its card. Its address stays reserved.
+    struct Absent {
+        std::unique_ptr<Nic> nic;
+        std::unique_ptr<PlainFunction> plain;
+        bool plugged = true;
+        const PciFunction& pci() const noexcept { return nic ? nic->pci : plain->pci; }
+    };
+    // Observers may change the machine while it is changing, so whoever notified looks up again what it works on.
+    struct Found {
+        Nic* nic = nullptr;
+        PciFunction* pci = nullptr;
+        explicit operator bool() const noexcept { return pci != nullptr; }
+    };
+    using Identity = std::pair<PciAddress, std::uint64_t>; // address and instance
+    static Identity identity(const PciFunction& pci) { return {pci.address, pci.instance}; }
+
     Nic& own(const Nic& nic);
-    void loadDrivers(); // at boot: registers the drivers of all models that are here, gives every function its instance number
+    Nic* nicAt(const PciAddress& address) noexcept;
+    Found find(const PciAddress& address) noexcept;
+    Found find(const Identity& identity) noexcept; // none when another function is there by now
+    Found require(const PciAddress& address, const char* what);
+    Nic& requirePf(const PciAddress& address, const char* what);
+    Birth& birthOf(const Nic& pf);
+    const Birth& birthOf(const Nic& pf) const;
+    std::vector<Identity> functions() const; // in the order of the bus
+
+    // At boot: registers the drivers of all models that are here, gives every function its instance number.
+    void loadDrivers(const MachineSpec& spec, const Catalogue& catalogue);
+    void registerDriver(const std::string& name, std::optional<DriverId> id);
+    Driver* driverNamed(const std::string& name) noexcept;
+    std::string nativeDriver(const Found& function) const; // the one that can work it
+    bool matches(const Driver& driver, const PciFunction& pci) const;
+    int probe(const Driver& driver, const Identity& identity); // 0 or an errno
+    void attach(const Identity& identity);                     // whichever driver matches
+    void detach(const Identity& identity);
+    void makePort(Nic& nic);
+    void makeRdma(Nic& nic);
+    std::string freeNetdevName(const std::vector<std::string>& wanted) const;
+    std::string freeRdmaName(const Nic& nic, const std::string& wanted) const;
+
+    void checkVfPlaces(const Nic& pf, unsigned count) const;
+    void addVfs(const Identity& pf, unsigned count);
+    void removeVfs(const Identity& pf);
+    bool vfCabled(const Nic& pf, unsigned vf) const;
+    void followPf(const Identity& pf); // VFs' links
+
+    Found insert(Absent function); // gives it a new instance
+    void takeOff(const Identity& identity, bool keep, bool plugged);
+    unsigned takeIommuGroup();
+    void comeBack(bool (*wanted)(const Absent&, const PciAddress&), const PciAddress& slot);
+
     void notify(HardwareChange change, const Nic* nic, std::string subject);
     void carrierChanged(Nic& nic, bool before);
-    void refreshGids(Nic& nic);
+    void linkChanged(Nic& nic, bool before);                          // with the event, and on to the VFs
+    bool refreshGids(Nic& nic);                                       // true if they changed
+    bool rdmaNameTaken(const std::string& name, NetnsId netns) const; // among those seen together with one there
 
     std::string name_;
     NetnsId netns_;
@@ -281,7 +386,20 @@ private:
     std::vector<Bridge> bridges_;
     std::vector<Driver> drivers_;
     bool driversAutoprobe_ = true;
+    bool iommu_ = true;
+    RdmaNaming rdmaNaming_ = RdmaNaming::kernel;
+    std::vector<Birth> births_; // of all PFs that ever were, by address
+    std::vector<Absent> absent_;
+    std::vector<unsigned> freeIommuGroups_; // below nextIommuGroup_
+    unsigned nextIommuGroup_ = 0;
+    int nextIfindex_ = 2; // lo is 1
+    std::uint32_t nextRdmaIndex_ = 0;
+    std::uint64_t nextInstance_ = 1;
+    // With the instance of the RDMA device, 0: the machine's own.
+    std::vector<std::pair<std::uint64_t, CharDevice>> removedCharDevices_;
     std::map<const Nic*, std::vector<GidInterface>> uppers_;
+    std::map<std::pair<std::uint64_t, std::string>, std::string> kept_;
+    std::size_t keptAtMost_ = 256; // then those of objects that are gone are dropped
     std::uint64_t generation_ = 1;
     std::uint64_t nextObserver_ = 1;
     std::map<std::uint64_t, std::function<void(const HardwareEvent&)>> observers_;

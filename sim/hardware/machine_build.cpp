@@ -1,14 +1,18 @@
 // How a MachineSpec becomes a Machine: checks, then everything that firmware, kernel and udev decide at boot.
 #include "sim/hardware/catalogue.h"
 #include "sim/hardware/cpu_list.h"
+#include "sim/hardware/gpu_models.h"
 #include "sim/hardware/hardware_error.h"
 #include "sim/hardware/machine.h"
 #include "sim/hardware/naming.h"
+#include "sim/hardware/topology.h"
+#include "util/syscall.h"
 
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
 #include <algorithm>
+#include <map>
 #include <set>
 
 namespace rdmalab::hardware {
@@ -21,6 +25,7 @@ constexpr unsigned smallestMtu = 68, largestMtu = 9978, infinibandMtu = 2044, la
 constexpr unsigned infinibandMajor = 231, umadBase = 0, issmBase = 64, uverbsBase = 192, umadCount = 64, uverbsCount = 32;
 constexpr unsigned dynamicUverbsMajor = 509, dynamicUmadMajor = 508, dynamicIssmMajor = 507;
 constexpr unsigned miscMajor = 10, rdmaCmMinor = 260; // as on 6.12: a dynamic minor above 255
+constexpr unsigned largestTotalVfs = 0xffff;          // 16 bits in the SR-IOV capability
 constexpr std::uint32_t infinibandClass = 0x020700;
 const std::vector<std::string> charDeviceKinds = {"uverbs", "umad", "issm", "rdma_cm"};
 
@@ -46,22 +51,29 @@ void checkNuma(const std::vector<NumaSpec>& nodes) {
     }
 }
 
-PciAddress address(const Draft& draft) {
-    const auto parsed = PciAddress::parse(draft.spec->pci);
-    const std::string field = draft.field + ".pci";
+PciAddress address(const std::string& given, const std::string& of) {
+    const auto parsed = PciAddress::parse(given);
+    const std::string field = of + ".pci";
     if (!parsed)
         throw HardwareError(field, fmt::format("'{}' is no PCI address; it looks like 0000:af:00.1, the device at most 1f, the "
                                                "function at most 7",
-                                               draft.spec->pci));
+                                               given));
     if (parsed->bus == 0 && parsed->device == 0)
         throw HardwareError(field, fmt::format("{} is the host bridge's place", parsed->str()));
     return *parsed;
 }
 
+int numaNode(const std::optional<int>& given, const MachineSpec& spec, const std::string& of) {
+    const int node = given.value_or(spec.numa.empty() ? -1 : spec.numa.front().id);
+    const auto hasId = [&](const NumaSpec& one) { return one.id == node; };
+    if (node != -1 && std::none_of(spec.numa.begin(), spec.numa.end(), hasId))
+        throw HardwareError(of + ".numa", fmt::format("the machine has no NUMA node {}", node));
+    return node;
+}
+
 void setPci(Draft& draft, const MachineSpec& spec) {
     Nic& nic = *draft.nic;
     PciFunction& pci = nic.pci;
-    pci.address = address(draft);
     pci.vendor = nic.model->vendor;
     pci.device = nic.model->device;
     pci.revision = nic.model->revision;
@@ -69,14 +81,19 @@ void setPci(Draft& draft, const MachineSpec& spec) {
     pci.subsystemDevice = nic.model->subsystemDevice;
     pci.classCode = nic.port.linkLayer == LinkLayer::infiniband ? infinibandClass : nic.model->classCode;
     pci.driver = nic.model->driver;
-    pci.numaNode = draft.spec->numa.value_or(spec.numa.empty() ? -1 : spec.numa.front().id);
-    const auto hasId = [&](const NumaSpec& node) { return node.id == pci.numaNode; };
-    if (pci.numaNode != -1 && std::none_of(spec.numa.begin(), spec.numa.end(), hasId))
-        throw HardwareError(draft.field + ".numa", fmt::format("the machine has no NUMA node {}", pci.numaNode));
-    if (draft.spec->totalVfs && !nic.model->sriov)
-        throw HardwareError(draft.field + ".totalVfs", fmt::format("{} has no SR-IOV", nic.model->name));
-    if (nic.model->sriov)
-        pci.totalVfs = draft.spec->totalVfs.value_or(nic.model->sriov->totalVfs);
+    pci.numaNode = numaNode(draft.spec->numa, spec, draft.field);
+    if (!nic.model->sriov) {
+        if (draft.spec->totalVfs || draft.spec->numVfs != 0)
+            throw HardwareError(draft.field + (draft.spec->totalVfs ? ".totalVfs" : ".numVfs"),
+                                fmt::format("{} has no SR-IOV", nic.model->name));
+        return;
+    }
+    pci.totalVfs = pci.vfLimit = draft.spec->totalVfs.value_or(nic.model->sriov->totalVfs);
+    if (pci.totalVfs > largestTotalVfs)
+        throw HardwareError(draft.field + ".totalVfs", fmt::format("{} is more than {}", pci.totalVfs, largestTotalVfs));
+    if (draft.spec->numVfs > pci.totalVfs)
+        throw HardwareError(draft.field + ".numVfs",
+                            fmt::format("{} VFs are more than its firmware offers: {}", draft.spec->numVfs, pci.totalVfs));
 }
 
 void setPort(Draft& draft, const MachineSpec& spec) {
@@ -245,61 +262,119 @@ void numberCharDevices(std::vector<Draft>& drafts) {
     }
 }
 
-// Functions of one card, where they sit on the buses, and where their VFs would be.
-void arrange(std::vector<Draft>& drafts) {
-    std::set<unsigned> occupied; // domain << 8 | bus
-    for (const Draft& draft : drafts)
-        occupied.insert(unsigned(draft.nic->pci.address.domain) << 8 | draft.nic->pci.address.bus);
-    std::map<unsigned, unsigned> portsOf, portOfBus;
+// Functions of one card, and where their VFs would be: the ranges follow each other behind the card's last function.
+void arrangeCards(std::vector<Draft>& drafts) {
     for (Draft& draft : drafts) {
         PciFunction& pci = draft.nic->pci;
-        const Nic* first = nullptr;
-        unsigned before = 0;
+        const Nic *first = nullptr, *last = nullptr;
+        unsigned vfsBefore = 0;
         pci.cardFunctions = 0;
-        for (const Draft& other : drafts)
-            if (other.nic->pci.address.sameSlot(pci.address)) {
-                first = first ? first : other.nic.get();
-                before += other.nic->pci.address < pci.address;
-                ++pci.cardFunctions;
-                if (other.nic->model != draft.nic->model)
-                    throw HardwareError(draft.field + ".model", "two functions of one card must be of the same model");
-            }
+        for (const Draft& other : drafts) {
+            if (!other.nic->pci.address.sameSlot(pci.address))
+                continue;
+            last = other.nic.get();
+            first = first ? first : last;
+            if (last->pci.address < pci.address)
+                vfsBefore += last->pci.totalVfs;
+            ++pci.cardFunctions;
+            if (last->model != draft.nic->model)
+                throw HardwareError(draft.field + ".model", "two functions of one card must be of the same model");
+        }
         pci.multifunction = draft.nic->model->ports > 1 || pci.cardFunctions > 1;
         if (draft.nic->rdma && first->rdma)
             draft.nic->rdma->systemImageGuid = first->rdma->nodeGuid;
-        if (draft.nic->model->sriov) {
-            const SriovModel& sriov = *draft.nic->model->sriov;
-            const unsigned start = sriov.offset ? sriov.offset : pci.cardFunctions;
-            pci.vfOffset = pci.totalVfs ? start + before * (pci.totalVfs - 1) : start;
-            pci.vfStride = sriov.stride;
-        }
-        // The root port's own bus: the nearest lower one that carries no card. A card on bus 0 is part of the root complex.
-        if (pci.address.bus == 0 || !draft.nic->model->pcie) {
-            pci.rootBus = pci.address.bus;
+        if (!draft.nic->model->sriov)
             continue;
-        }
-        const unsigned key = unsigned(pci.address.domain) << 8 | pci.address.bus;
-        unsigned root = key - 1;
-        while ((root & 0xff) != 0 && occupied.count(root))
-            --root;
-        pci.rootBus = static_cast<std::uint8_t>(root & 0xff);
-        if (!portOfBus.count(key)) {
-            // Bus 0 has the host bridge in its first place; cards that sit on it themselves are avoided.
-            unsigned& next = portsOf.try_emplace(root, (root & 0xff) == 0 ? 1 : 0).first->second;
-            const auto used = [&](const Draft& other) {
-                return other.nic->pci.address.domain == pci.address.domain && other.nic->pci.address.bus == pci.rootBus &&
-                       other.nic->pci.address.device == next % 32;
-            };
-            while (std::any_of(drafts.begin(), drafts.end(), used))
-                ++next;
-            if (next > 0xff) // 32 devices of 8 functions
-                throw HardwareError(draft.field + ".pci", fmt::format("no free root port for bus {}", pci.address.busStr()));
-            portOfBus[key] = next++;
-        }
-        const unsigned place = portOfBus[key];
-        pci.bridges = {PciAddress{pci.address.domain, pci.rootBus, static_cast<std::uint8_t>(place % 32),
-                                  static_cast<std::uint8_t>(place / 32)}};
+        const SriovModel& sriov = *draft.nic->model->sriov;
+        const unsigned start = sriov.offset ? sriov.offset : last->pci.address.function - first->pci.address.function + 1U;
+        const unsigned place = pci.address.function - first->pci.address.function;
+        pci.vfOffset = pci.totalVfs ? start + vfsBefore * sriov.stride - place : start;
+        pci.vfStride = sriov.stride;
     }
+}
+
+std::vector<std::unique_ptr<PlainFunction>> makePlain(const MachineSpec& spec) {
+    std::vector<std::unique_ptr<PlainFunction>> made;
+    for (std::size_t i = 0; i < spec.gpus.size(); ++i) {
+        const std::string field = fmt::format("gpus[{}]", i);
+        const GpuModel model = gpuModel(spec.gpus[i], field);
+        auto plain = std::make_unique<PlainFunction>();
+        PciFunction& pci = plain->pci;
+        pci.address = address(spec.gpus[i].pci, field);
+        pci.vendor = model.vendor;
+        pci.device = model.device;
+        pci.subsystemVendor = model.subsystemVendor;
+        pci.subsystemDevice = model.subsystemDevice;
+        pci.classCode = model.classCode;
+        pci.revision = model.revision;
+        pci.numaNode = numaNode(spec.gpus[i].numa, spec, field);
+        pci.driver = model.driver;
+        plain->model = model.name;
+        plain->bars = model.bars;
+        plain->pcie = model.pcie;
+        made.push_back(std::move(plain));
+    }
+    for (const auto& one : made) {
+        const auto sameCard = [&](const auto& other) { return other->pci.address.sameSlot(one->pci.address); };
+        one->pci.cardFunctions = static_cast<unsigned>(std::count_if(made.begin(), made.end(), sameCard));
+        one->pci.multifunction = one->pci.cardFunctions > 1;
+    }
+    return made;
+}
+
+// NICs and GPUs alike: one function at each address, and no card that is both.
+void checkAddresses(const std::vector<Draft>& drafts, const std::vector<std::unique_ptr<PlainFunction>>& plain) {
+    std::map<PciAddress, std::string> known;
+    const auto add = [&](const PciAddress& address, const std::string& field) {
+        const auto [first, added] = known.try_emplace(address, field);
+        if (!added)
+            throw HardwareError(field + ".pci", fmt::format("{} is taken by {}", address.str(), first->second));
+    };
+    for (const Draft& draft : drafts)
+        add(draft.nic->pci.address, draft.field);
+    for (std::size_t i = 0; i < plain.size(); ++i) {
+        const std::string field = fmt::format("gpus[{}]", i);
+        add(plain[i]->pci.address, field);
+        for (const Draft& draft : drafts)
+            if (draft.nic->pci.address.sameSlot(plain[i]->pci.address))
+                throw HardwareError(field + ".pci",
+                                    fmt::format("{} would be a function of {}'s card", plain[i]->pci.address.str(), draft.field));
+    }
+}
+
+std::vector<Placement> placements(const MachineSpec& spec, const std::vector<Draft>& drafts,
+                                  const std::vector<std::unique_ptr<PlainFunction>>& plain) {
+    std::vector<Placement> result;
+    for (const Draft& draft : drafts) {
+        Placement& one = result.emplace_back();
+        one.function = &draft.nic->pci;
+        one.field = draft.field;
+        one.express = draft.nic->model->pcie.has_value();
+        one.pcieSwitch = draft.spec->pcieSwitch;
+        one.link = draft.nic->model->pcie;
+        one.numaGiven = draft.spec->numa.has_value();
+        one.askedVfs = draft.spec->totalVfs.value_or(draft.spec->numVfs);
+        one.askedIn = draft.field + (draft.spec->totalVfs ? ".totalVfs" : ".numVfs");
+    }
+    for (std::size_t i = 0; i < plain.size(); ++i) {
+        Placement& one = result.emplace_back();
+        one.function = &plain[i]->pci;
+        one.field = fmt::format("gpus[{}]", i);
+        one.pcieSwitch = spec.gpus[i].pcieSwitch;
+        one.link = plain[i]->pcie;
+        one.numaGiven = spec.gpus[i].numa.has_value();
+    }
+    return result;
+}
+
+// In the order in which the kernel finds the functions.
+void numberIommuGroups(const std::vector<Placement>& placements) {
+    std::vector<PciFunction*> functions;
+    for (const Placement& one : placements)
+        functions.push_back(one.function);
+    std::sort(functions.begin(), functions.end(), [](const auto* a, const auto* b) { return a->address < b->address; });
+    for (unsigned group = 0; PciFunction * function : functions)
+        function->iommuGroup = group++;
 }
 
 } // namespace
@@ -314,29 +389,30 @@ Machine::Machine(const MachineSpec& spec, const Catalogue& catalogue)
         throw HardwareError("netns", "0 is no namespace");
     checkNuma(spec.numa);
     std::vector<Draft> drafts;
-    std::map<PciAddress, std::string> addresses;
     for (std::size_t i = 0; i < spec.nics.size(); ++i) {
         Draft draft;
         draft.spec = &spec.nics[i];
         draft.field = fmt::format("nics[{}]", i);
         draft.nic = std::make_unique<Nic>();
         draft.nic->model = catalogue.model(draft.spec->model, draft.field + ".model");
-        draft.nic->pci.address = address(draft);
-        const auto [known, added] = addresses.try_emplace(draft.nic->pci.address, draft.field);
-        if (!added)
-            throw HardwareError(draft.field + ".pci",
-                                fmt::format("{} is taken by {}", draft.nic->pci.address.str(), known->second));
+        draft.nic->pci.address = address(draft.spec->pci, draft.field);
         setPort(draft, spec);
         setPci(draft, spec);
         setRdma(draft, spec);
         drafts.push_back(std::move(draft));
     }
+    plain_ = makePlain(spec);
+    checkAddresses(drafts, plain_);
     std::sort(drafts.begin(), drafts.end(),
               [](const Draft& a, const Draft& b) { return a.nic->pci.address < b.nic->pci.address; });
     std::set<std::string> macs;
     for (Draft& draft : drafts)
         setIdentity(draft, spec.name, macs);
-    arrange(drafts);
+    arrangeCards(drafts);
+    const std::vector<Placement> placed = placements(spec, drafts, plain_);
+    bridges_ = buildTopology(placed);
+    if (spec.iommu)
+        numberIommuGroups(placed);
     nameNetdevs(drafts);
     nameRdma(drafts, spec.rdmaNaming);
     numberCharDevices(drafts);
@@ -346,7 +422,18 @@ Machine::Machine(const MachineSpec& spec, const Catalogue& catalogue)
         nics_.push_back(std::move(draft.nic));
         refreshGids(*nics_.back());
     }
-    loadDrivers();
+    std::sort(plain_.begin(), plain_.end(), [](const auto& a, const auto& b) { return a->pci.address < b->pci.address; });
+    loadDrivers(spec, catalogue);
+    // As a udev rule or a unit at boot does it, in the order of the addresses.
+    for (const Draft& draft : drafts) {
+        if (draft.spec->numVfs == 0)
+            continue;
+        try {
+            setNumVfs(*PciAddress::parse(draft.spec->pci), draft.spec->numVfs);
+        } catch (const SystemError& error) {
+            throw HardwareError(draft.field + ".numVfs", error.what());
+        }
+    }
 }
 
 } // namespace rdmalab::hardware

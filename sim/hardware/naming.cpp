@@ -62,6 +62,36 @@ std::string predictableNetdevName(const PciAddress& address, bool multifunction,
     return full.size() <= longestNetdevName ? full : name;
 }
 
+std::optional<std::string> predictableStem(std::string_view netdev) {
+    const std::string_view whole = netdev;
+    const auto skip = [&netdev](std::string_view letter, bool needed) {
+        if (!netdev.starts_with(letter))
+            return !needed;
+        std::size_t end = letter.size();
+        while (end < netdev.size() && std::isdigit(static_cast<unsigned char>(netdev[end])))
+            ++end;
+        if (end == letter.size())
+            return false;
+        netdev.remove_prefix(end);
+        return true;
+    };
+    if (!netdev.starts_with("en") && !netdev.starts_with("ib"))
+        return std::nullopt;
+    netdev.remove_prefix(2);
+    // P domain, p bus, s slot, f function: bus or only a hotplug slot.
+    if (!skip("P", false) || !skip("p", false) || !skip("s", true) || !skip("f", false))
+        return std::nullopt;
+    if (!netdev.empty() && !(netdev.front() == 'n' && netdev.size() > 1) && !skip("d", true))
+        return std::nullopt;
+    if (!netdev.empty() && netdev.front() != 'n')
+        return std::nullopt;
+    // The port's name (n...) or number (d...) is the PF's own.
+    std::size_t digits = whole.size() - netdev.size();
+    if (const auto port = whole.substr(0, digits).find('d'); port != std::string_view::npos)
+        digits = port;
+    return std::string(whole.substr(0, digits));
+}
+
 std::string predictableRdmaName(const PciAddress& address, bool multifunction, LinkLayer layer) {
     return (layer == LinkLayer::infiniband ? "ib" : "roce") + pathPart(address, multifunction);
 }
@@ -79,6 +109,23 @@ std::string deriveMac(std::string_view prefix, std::string_view machine, const P
     hash ^= hash >> 32;
     const auto tail = (static_cast<std::uint32_t>(hash) << 3 | address.function) & 0xffffff;
     return fmt::format("{}:{:02x}:{:02x}:{:02x}", prefix, tail >> 16, tail >> 8 & 0xff, tail & 0xff);
+}
+
+std::string randomMac(std::string_view machine, const PciAddress& address) {
+    std::uint64_t hash = 0xcbf29ce484222325;
+    const auto mix = [&hash](std::uint64_t value) {
+        hash = (hash ^ value) * 0x100000001b3;
+        hash ^= hash >> 29;
+    };
+    for (const char c : machine)
+        mix(static_cast<unsigned char>(c));
+    mix(std::uint64_t(address.domain) << 16 | address.routingId());
+    // Spread over all bits: neighbours must not look like neighbours.
+    hash = (hash ^ hash >> 33) * 0xff51afd7ed558ccd;
+    hash = (hash ^ hash >> 33) * 0xc4ceb9fe1a85ec53;
+    hash ^= hash >> 33;
+    return fmt::format("{:02x}:{:02x}:{:02x}:{:02x}:{:02x}:{:02x}", (hash & 0xfc) | 2, hash >> 8 & 0xff, hash >> 16 & 0xff,
+                       hash >> 24 & 0xff, hash >> 32 & 0xff, hash >> 40 & 0xff);
 }
 
 std::optional<std::string> normalMac(std::string_view text, std::size_t octets) {
@@ -111,6 +158,29 @@ std::string infinibandMac(std::uint64_t portGuid) {
         for (int shift = 56; shift >= 0; shift -= 8)
             text += fmt::format(":{:02x}", half >> shift & 0xff);
     return text;
+}
+
+std::uint64_t portGuidOf(std::string_view infinibandMac) {
+    std::uint64_t guid = 0;
+    for (std::size_t octet = 12; octet < 20 && infinibandMac.size() >= octet * 3 + 2; ++octet) {
+        unsigned value = 0;
+        std::from_chars(infinibandMac.data() + octet * 3, infinibandMac.data() + octet * 3 + 2, value, 16);
+        guid = guid << 8 | value;
+    }
+    return guid;
+}
+
+std::optional<unsigned> numberBehind(std::string_view name, std::string_view prefix) {
+    constexpr std::size_t mostDigits = 6;
+    if (name.size() <= prefix.size() || name.size() > prefix.size() + mostDigits || !name.starts_with(prefix))
+        return std::nullopt;
+    unsigned number = 0;
+    for (const char c : name.substr(prefix.size())) {
+        if (c < '0' || c > '9')
+            return std::nullopt;
+        number = number * 10 + static_cast<unsigned>(c - '0');
+    }
+    return number;
 }
 
 std::optional<std::string> netdevNameProblem(std::string_view name) {

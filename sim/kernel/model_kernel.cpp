@@ -59,6 +59,18 @@ std::unique_ptr<plugin::Kernel> ModelKernel::openNetns(const std::string& path) 
     return std::make_unique<ModelKernel>(world_, found->second);
 }
 
+std::unique_ptr<plugin::Kernel> ModelKernel::temporaryNetns() {
+    auto made = std::make_unique<ModelKernel>(world_, world_.createNetns(here().node, "temporary").id);
+    made->temporary_ = true;
+    return made;
+}
+
+ModelKernel::~ModelKernel() {
+    if (temporary_)
+        if (NetnsState* const netns = world_.find(netns_))
+            world_.destroyNetns(*netns);
+}
+
 bool ModelKernel::sameNetns(const plugin::Kernel& other) const {
     const auto* const model = dynamic_cast<const ModelKernel*>(&other);
     return model != nullptr && &model->world_ == &world_ && model->netns_ == netns_;

@@ -14,10 +14,13 @@ class ModelKernel final : public plugin::Kernel {
 public:
     // `world` must outlive the object. When the namespace is gone every call throws KernelError ENODEV.
     ModelKernel(WorldState& world, NetnsId netns) : world_(world), netns_(netns) {}
+    ~ModelKernel() override;
 
+    WorldState& world() const noexcept { return world_; }
     NetnsId netns() const noexcept { return netns_; }
 
     std::unique_ptr<plugin::Kernel> openNetns(const std::string& path) override;
+    std::unique_ptr<plugin::Kernel> temporaryNetns() override;
     bool sameNetns(const plugin::Kernel& other) const override;
 
     std::vector<plugin::Link> links() override;
@@ -61,6 +64,7 @@ private:
 
     WorldState& world_;
     NetnsId netns_;
+    bool temporary_ = false; // the namespace goes with the object
 };
 
 } // namespace rdmalab::kernel

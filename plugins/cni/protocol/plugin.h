@@ -16,6 +16,8 @@ namespace rdmalab::plugin {
 class Files;
 class Kernel;
 class KubeClient;
+class RdmaKernel;
+class VfKernel;
 
 struct CniInvocation {
     std::map<std::string, std::string> environment; // CNI_COMMAND, CNI_CONTAINERID, ... and whatever is inherited
@@ -50,7 +52,19 @@ struct CniServices {
     // Empty = the machine's own clock.
     std::function<std::chrono::system_clock::time_point()> now = {};
     std::function<void(std::chrono::milliseconds)> sleep = {};
+    // The RDMA and the VF side of a namespace that `kernel` is or has opened. Empty = EOPNOTSUPP for whoever asks.
+    std::function<std::unique_ptr<RdmaKernel>(Kernel& netns)> rdmaKernel = {};
+    std::function<std::unique_ptr<VfKernel>(Kernel& netns)> vfKernel = {};
+    // Holds the exclusive lock on a file, made when it is not there, as long as the object lives; null when somebody else had it
+    // for all of `patience`. Throws SystemError. Empty = calls never overlap.
+    std::function<std::shared_ptr<void>(const std::string& path, std::chrono::milliseconds patience)> lockFile = {};
 };
+
+// `rdmaKernel` and `vfKernel`, or KernelError EOPNOTSUPP; the clock of `now` and `sleep`.
+std::unique_ptr<RdmaKernel> rdmaKernelOf(CniServices& services, Kernel& netns);
+std::unique_ptr<VfKernel> vfKernelOf(CniServices& services, Kernel& netns);
+std::chrono::system_clock::time_point timeNow(const CniServices& services);
+void sleepFor(const CniServices& services, std::chrono::milliseconds time);
 
 using CniPlugin = CniOutcome (*)(const CniInvocation&, CniServices&);
 
@@ -58,5 +72,7 @@ CniOutcome macvlanMain(const CniInvocation& invocation, CniServices& services);
 CniOutcome spiderpoolMain(const CniInvocation& invocation, CniServices& services);
 CniOutcome coordinatorMain(const CniInvocation& invocation, CniServices& services);
 CniOutcome multusMain(const CniInvocation& invocation, CniServices& services);
+CniOutcome sriovMain(const CniInvocation& invocation, CniServices& services);
+CniOutcome rdmaMain(const CniInvocation& invocation, CniServices& services);
 
 } // namespace rdmalab::plugin

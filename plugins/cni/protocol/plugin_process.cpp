@@ -1,6 +1,7 @@
 #include "plugins/cni/protocol/plugin_process.h"
 
 #include "plugins/cni/protocol/process_exec.h"
+#include "plugins/kernel/file_lock.h"
 #include "plugins/kernel/linux_files.h"
 #include "plugins/kernel/linux_kernel.h"
 
@@ -54,6 +55,12 @@ int runAsProcess(CniPlugin plugin, PluginClients clients) {
         LinuxFiles files;
         ProcessExec exec;
         CniServices services{kernel, files, exec, std::move(clients.http), std::move(clients.kube)};
+        services.rdmaKernel = std::move(clients.rdmaKernel);
+        services.vfKernel = std::move(clients.vfKernel);
+        services.lockFile = [](const std::string& path, std::chrono::milliseconds patience) -> std::shared_ptr<void> {
+            auto lock = FileLock::acquire(path, 0600, patience);
+            return lock ? std::make_shared<FileLock>(std::move(*lock)) : nullptr;
+        };
         const auto outcome = plugin(invocation, services);
         writeAll(STDOUT_FILENO, outcome.output);
         writeAll(STDERR_FILENO, outcome.errors);

@@ -9,6 +9,8 @@ namespace rdmalab::plugin {
 struct PluginClients {
     UnixHttpClient http = {};
     std::function<std::unique_ptr<KubeClient>(const std::string&)> kube = {};
+    std::function<std::unique_ptr<RdmaKernel>(Kernel&)> rdmaKernel = {};
+    std::function<std::unique_ptr<VfKernel>(Kernel&)> vfKernel = {};
 };
 
 int runAsProcess(CniPlugin plugin, PluginClients clients = {});

@@ -25,7 +25,7 @@ bool identifier(const std::string& text) {
 }
 
 CniRequest readEnvironment(const CniInvocation& invocation, CniServices& services, const std::string& command) {
-    CniRequest request{"", "", "", "", "", invocation.input, invocation.environment, services};
+    CniRequest request{"", "", "", "", "", invocation.input, invocation.environment, services, nullptr};
     struct Variable {
         const char* name;
         std::string* value;
@@ -178,7 +178,8 @@ CniOutcome runCniCommand(const CniCommands& commands, const CniInvocation& invoc
 
     CniOutcome outcome;
     try {
-        const auto request = readEnvironment(invocation, services, command);
+        auto request = readEnvironment(invocation, services, command);
+        request.errors = &outcome.errors;
         if (command == "VERSION") {
             outcome.output = versionAnswer(commands);
             return outcome;

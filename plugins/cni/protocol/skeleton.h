@@ -16,6 +16,7 @@ struct CniRequest {
     const std::string& input;
     const std::map<std::string, std::string>& environment;
     CniServices& services;
+    std::string* errors = nullptr; // standard error
 
     std::vector<std::string> pluginDirectories() const; // CNI_PATH
 };

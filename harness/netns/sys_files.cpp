@@ -1,0 +1,54 @@
+#include "harness/netns/sys_files.h"
+
+#include "fakesysfs/tree_files.h"
+#include "sim/hardware/live_machine.h"
+
+namespace rdmalab::harness {
+
+using plugin::DirectoryEntry;
+using plugin::Files;
+using plugin::FileStatus;
+
+SysFiles::SysFiles(hardware::LiveMachine& machine, fakesysfs::View view, Files& rest)
+    : machine_(machine), tree_(*machine.lock(), std::move(view)), rest_(rest) {}
+
+SysFiles::~SysFiles() = default;
+
+template <typename Result>
+Result SysFiles::on(const std::string& path, const std::function<Result(Files&)>& ask) {
+    if (path != "/sys" && path.rfind("/sys/", 0) != 0)
+        return ask(rest_);
+    const auto access = machine_.lock();
+    fakesysfs::TreeFiles files(tree_);
+    return ask(files);
+}
+
+std::string SysFiles::read(const std::string& path) {
+    return on<std::string>(path, [&](Files& files) { return files.read(path); });
+}
+std::vector<DirectoryEntry> SysFiles::list(const std::string& path) {
+    return on<std::vector<DirectoryEntry>>(path, [&](Files& files) { return files.list(path); });
+}
+std::string SysFiles::readLink(const std::string& path) {
+    return on<std::string>(path, [&](Files& files) { return files.readLink(path); });
+}
+FileStatus SysFiles::status(const std::string& path) {
+    return on<FileStatus>(path, [&](Files& files) { return files.status(path); });
+}
+FileStatus SysFiles::linkStatus(const std::string& path) {
+    return on<FileStatus>(path, [&](Files& files) { return files.linkStatus(path); });
+}
+void SysFiles::write(const std::string& path, const std::string& content, unsigned mode) {
+    on<void>(path, [&](Files& files) { files.write(path, content, mode); });
+}
+void SysFiles::writeInPlace(const std::string& path, const std::string& content) {
+    on<void>(path, [&](Files& files) { files.writeInPlace(path, content); });
+}
+void SysFiles::makeDirectories(const std::string& path, unsigned mode) {
+    on<void>(path, [&](Files& files) { files.makeDirectories(path, mode); });
+}
+void SysFiles::remove(const std::string& path) {
+    on<void>(path, [&](Files& files) { files.remove(path); });
+}
+
+} // namespace rdmalab::harness
