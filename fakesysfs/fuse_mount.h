@@ -38,6 +38,10 @@ public:
     // Ends the file system wherever else it has been bound to: its readers get ENOTCONN.
     ~SysfsMount();
 
+    // Waits, with the machine unlocked, until the kernel has forgotten what changed before the call, in all mounts of the machine:
+    // for changes that did not come through a mount (writes to one wait by themselves). False: not within 30 s.
+    bool settle();
+
     const std::string& mountPoint() const noexcept;
 
     class Impl;

@@ -54,7 +54,10 @@ int moveToNetns(Request& request, const Device& device, std::uint32_t descriptor
         return refuse(request, EEXIST, taken);
     if (const int error = request.devices.move(device.index, target.netns))
         return error;
-    return newName == device.name ? 0 : request.devices.rename(device.index, newName);
+    const int error = newName == device.name ? 0 : request.devices.rename(device.index, newName);
+    if (error) // all or nothing
+        request.devices.move(device.index, device.netns);
+    return error == EEXIST ? refuse(request, error, taken) : error;
 }
 
 // Strict, with a device: what the commands that change one have in common.

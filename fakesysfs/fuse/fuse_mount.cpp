@@ -50,6 +50,7 @@ public:
         subscription_ = {};
     }
 
+    bool settle() { return mount_.settle(); }
     const std::string& path() const noexcept { return mount_.path(); }
 
 private:
@@ -63,6 +64,10 @@ private:
 SysfsMount::SysfsMount(FuseService& service, hardware::LiveMachine& machine, View view, const std::string& mountPoint)
     : impl_(std::make_unique<Impl>(service, machine, std::move(view), mountPoint)) {}
 SysfsMount::~SysfsMount() = default;
+
+bool SysfsMount::settle() {
+    return impl_->settle();
+}
 
 const std::string& SysfsMount::mountPoint() const noexcept {
     return impl_->path();

@@ -1,8 +1,11 @@
 #include "harness/netns/netns_node.h"
 
+#include "fakekernel/sysfs_mounts.h"
 #include "harness/netns/container_program.h"
+#include "harness/netns/fresh_sysfs.h"
 #include "harness/netns/node_exec.h"
 #include "harness/netns/node_hardware.h"
+#include "harness/netns/supervision.h"
 #include "harness/netns/sys_files.h"
 #include "harness/netns/worker_pool.h"
 #include "harness/sandbox/capabilities.h"
@@ -106,9 +109,12 @@ NetnsNode::NetnsNode(NetnsNodeSpec spec, const hardware::MachineSpec& machine, c
                                                    const auto bridge = bridges.find(pf.pci.address.str());
                                                    return bridge == bridges.end() ? std::string() : bridge->second;
                                                });
+    supervise_ =
+        supervisedBy(services.supervisor,
+                     std::make_shared<fakekernel::SysfsMounts>(std::make_shared<FreshSysfs>(hardware_, base_ + "/fresh")));
     makeRoot();
     disk_ = std::make_unique<plugin::LinuxFiles>(root_);
-    files_ = std::make_unique<SysFiles>(hardware_->machine(), hardware_->view(), *disk_);
+    files_ = std::make_unique<SysFiles>(hardware_->machine(), hardware_->view(), *disk_, [this] { hardware_->settle(); });
     for (const auto& dir : {"/opt/cni/bin", "/etc/cni/net.d", "/var/lib/kubelet", "/var/lib/cni", "/run/netns", "/var/log"})
         files_->makeDirectories(dir, 0755);
     for (const auto& [name, content] : spec_.cniFiles)
@@ -188,7 +194,7 @@ void NetnsNode::connectDevicePlugin(const std::string& endpoint,
 }
 
 std::string NetnsNode::networkNotReady() {
-    NodeExec exec(namespaces_, *files_);
+    NodeExec exec(namespaces_, *files_, supervise_);
     return cniRuntime(*files_, exec).notReady();
 }
 
@@ -198,10 +204,11 @@ void NetnsNode::addNetwork(Sandbox& sandbox) {
     sandbox.network = newNetworkNamespace();
     setLoopbackUp(sandbox.network);
     sandbox.sys = std::make_unique<PodSys>(hardware_, sandbox.network); // before a plugin moves a port in there
+    sandbox.sys->mount(fmt::format("{}/p/{}/sys", base_, sandbox.id.substr(0, 12)));
     sandbox.netnsPath = "/var/run/netns/cni-" + sandbox.id.substr(0, 8) + "-" + sandbox.config.podUid.substr(0, 8);
     inNamespaces(Namespaces{{}, duplicate(namespaces_).mnt, {}, {}, {}},
                  [&] { bindNamespace(sandbox.network, sandbox.netnsPath); });
-    NodeExec exec(namespaces_, *files_);
+    NodeExec exec(namespaces_, *files_, supervise_);
     auto runtime = cniRuntime(*files_, exec);
     sandbox.ips = addressesOf(runtime.add(plugin::CniRuntime::kubernetesAttachment(
         sandbox.id, sandbox.netnsPath, sandbox.config.podNamespace, sandbox.config.podName, sandbox.config.podUid)));
@@ -210,7 +217,7 @@ void NetnsNode::addNetwork(Sandbox& sandbox) {
 void NetnsNode::removeNetwork(Sandbox& sandbox) {
     if (sandbox.netnsPath.empty())
         return;
-    NodeExec exec(namespaces_, *files_);
+    NodeExec exec(namespaces_, *files_, supervise_);
     auto runtime = cniRuntime(*files_, exec);
     runtime.remove(plugin::CniRuntime::kubernetesAttachment(sandbox.id, sandbox.netnsPath, sandbox.config.podNamespace,
                                                             sandbox.config.podName, sandbox.config.podUid));
@@ -232,8 +239,6 @@ void NetnsNode::runPodSandbox(const cluster::SandboxConfig& config, Callback<clu
                 sandbox->ips = spec_.addresses;
             else
                 addNetwork(*sandbox);
-            if (sandbox->sys)
-                sandbox->sys->mount(fmt::format("{}/p/{}/sys", base_, sandbox->id.substr(0, 12)));
             const Namespaces own = duplicate(namespaces_);
             sandbox->pause = std::make_unique<PodSandbox>(sandbox->config.hostNetwork ? own.net : sandbox->network,
                                                           sandbox->config.hostNetwork ? spec_.name : sandbox->config.podName);
@@ -400,9 +405,10 @@ void NetnsNode::launch(const ContainerPtr& container, const Program& program) {
     process.prepare = [&] {
         checked("unshare mounts", ::unshare(CLONE_NEWNS));
         enterNewRoot(root);
-        if (!config.privileged)
-            dropToContainerCapabilities(config.addCapabilities);
     };
+    process.supervise = supervise_;
+    if (!config.privileged)
+        process.restrict = [&] { dropToContainerCapabilities(config.addCapabilities); };
     try {
         container->process = ChildProcess(process);
     } catch (const std::exception& failure) {
@@ -535,7 +541,8 @@ void NetnsNode::look(const Inside& inside, const std::function<void(View&)>& loo
     }
     const Container& container = running(inside);
     plugin::LinuxFiles disk("/proc/" + std::to_string(container.process.pid()) + "/root");
-    SysFiles files(hardware_->machine(), container.sandbox->sys ? container.sandbox->sys->view() : hardware_->view(), disk);
+    SysFiles files(hardware_->machine(), container.sandbox->sys ? container.sandbox->sys->view() : hardware_->view(), disk,
+                   [this] { hardware_->settle(); });
     plugin::LinuxKernel kernel(container.namespaces.net.get());
     View view{files, kernel, *kernel_};
     look(view);
@@ -554,9 +561,10 @@ void NetnsNode::exec(const Inside& inside, const std::vector<std::string>& argv,
         *namespaces = duplicate(container.namespaces);
         process->environment = container.environment;
         if (!container.config.privileged)
-            process->prepare = [added = container.config.addCapabilities] { dropToContainerCapabilities(added); };
+            process->restrict = [added = container.config.addCapabilities] { dropToContainerCapabilities(added); };
     }
     process->namespaces = namespaces.get();
+    process->supervise = supervise_;
     const int seconds = static_cast<int>(std::chrono::ceil<std::chrono::seconds>(timeout).count());
     workers_.run([this, process, namespaces, seconds, reply = std::move(reply), alive = std::weak_ptr<bool>(alive_)] {
         Result<ExecResult> result;

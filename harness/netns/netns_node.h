@@ -28,6 +28,10 @@ class Machine;
 struct MachineSpec;
 } // namespace rdmalab::hardware
 
+namespace rdmalab::fakekernel {
+class Supervisor;
+}
+
 namespace rdmalab::harness {
 
 class NodeHardware;
@@ -53,6 +57,7 @@ struct LabServices {
     WorkerPool& workers;
     PortWires& wires;
     fakesysfs::FuseService& fuse;
+    fakekernel::Supervisor& supervisor;
 };
 
 class NetnsNode final : public cluster::NodeHost {
@@ -113,7 +118,8 @@ private:
     WorkerPool& workers_;
     std::string base_, root_;
     Namespaces namespaces_;
-    std::shared_ptr<NodeHardware> hardware_; // shared with the sandboxes
+    std::shared_ptr<NodeHardware> hardware_;                 // shared with the sandboxes
+    std::function<std::unique_ptr<LaunchHook>()> supervise_; // for every process of the node and its pods
     std::unique_ptr<plugin::LinuxKernel> kernel_;
     std::unique_ptr<plugin::LinuxFiles> disk_;
     std::unique_ptr<SysFiles> files_;

@@ -1,6 +1,8 @@
 // A node as its processes and pods meet it: what they see in /sys and /dev is what `ip` and the machine say.
 #include "harness/netns/netns_node.h"
 
+#include "fakekernel/supervisor.h"
+
 #include "fakesysfs/fuse_mount.h"
 #include "harness/netns/fabric_wiring.h"
 #include "harness/netns/node_hardware.h"
@@ -31,6 +33,7 @@ struct Services {
     clock::RealLoop loop;
     PortWires wires;
     fakesysfs::FuseService fuse;
+    fakekernel::Supervisor supervisor;
     WorkerPool workers{4};
 };
 
@@ -57,9 +60,9 @@ protected:
         spec.addresses = {"10.255.0.1"};
         spec.cniFiles = {{"10-mover.conf", R"({"cniVersion":"0.4.0","name":"pods","type":"mover"})"}};
         spec.bridges = {{"0000:af:00.0", "sw0"}};
-        auto node =
-            std::make_unique<NetnsNode>(std::move(spec), connectX5(name), LabPlace{"/tmp", "/tmp"},
-                                        LabServices{services_->loop, services_->workers, services_->wires, services_->fuse});
+        auto node = std::make_unique<NetnsNode>(
+            std::move(spec), connectX5(name), LabPlace{"/tmp", "/tmp"},
+            LabServices{services_->loop, services_->workers, services_->wires, services_->fuse, services_->supervisor});
         node->hardware().plugPorts();
         node->files().write("/opt/cni/bin/mover", moverPlugin, 0755);
         node->files().write("/vf", "", 0644);

@@ -1,4 +1,5 @@
 #include "harness/netns/netns_tier.h"
+#include "fakekernel/supervisor.h"
 
 #include "fakesysfs/fuse_mount.h"
 #include "harness/netns/fabric_wiring.h"
@@ -156,7 +157,7 @@ private:
             if (nic.switchName)
                 nodeSpec.bridges[nic.pci] = bridges_.at(*nic.switchName);
         auto created = std::make_unique<NetnsNode>(std::move(nodeSpec), scenario::machineSpec(spec), lab,
-                                                   LabServices{loop_, workers_, wires_, fuse_});
+                                                   LabServices{loop_, workers_, wires_, fuse_, supervisor_});
         NetnsNode& host = *created;
         nodes_[spec.name] = std::move(created);
         host.onChange = [this] {
@@ -232,6 +233,7 @@ private:
     clock::RealLoop loop_;
     PortWires wires_;
     fakesysfs::FuseService fuse_;
+    fakekernel::Supervisor supervisor_;
     WorkerPool workers_; // its jobs hold sandboxes, which use the two above
     std::map<std::string, std::string> bridges_;
     std::map<std::string, std::unique_ptr<NetnsNode>> nodes_; // outlive the cluster that uses them

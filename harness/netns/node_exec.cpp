@@ -20,6 +20,7 @@ plugin::CniOutcome NodeExec::run(const std::string& path, const plugin::CniInvoc
     process.argv = {path};
     process.environment = invocation.environment;
     process.namespaces = &node_;
+    process.supervise = supervise_;
     // containerd waits for a plugin as long as the kubelet's own limit on a sandbox request.
     const auto result = runProcess(process, invocation.input, 240);
     return {result.status.code, result.output, result.errors};

@@ -44,6 +44,14 @@ fakesysfs::View NodeHardware::view() const {
     return viewOf(netns_, view_);
 }
 
+std::optional<std::string> NodeHardware::sysOf(hardware::NetnsId netns) const {
+    if (netns == netns_)
+        return sys();
+    const std::lock_guard lock(mountsMutex_);
+    const auto found = mounts_.find(netns);
+    return found == mounts_.end() ? std::nullopt : std::optional(found->second);
+}
+
 void NodeHardware::plugPorts() {
     const auto access = machine_.lock();
     sync_->start();
@@ -54,9 +62,12 @@ void NodeHardware::populateDev(const std::string& path) {
 }
 
 void NodeHardware::change(const std::function<void(hardware::Machine&)>& change) {
-    const auto access = machine_.lock();
-    sync_->refresh();
-    change(*access);
+    {
+        const auto access = machine_.lock();
+        sync_->refresh();
+        change(*access);
+    }
+    mount_->settle(); // whoever looks now finds it changed
 }
 
 void NodeHardware::setCable(const std::string& netdev, bool plugged) {
@@ -96,6 +107,10 @@ PodSys::PodSys(std::shared_ptr<NodeHardware> node, const UniqueFd& netns) : node
 
 PodSys::~PodSys() {
     if (mount_) {
+        {
+            const std::lock_guard lock(node_->mountsMutex_);
+            node_->mounts_.erase(netns_);
+        }
         const std::string place = mount_->mountPoint();
         mount_.reset(); // without the lock: it may wait for requests that want it
         ::rmdir(place.c_str());
@@ -108,6 +123,8 @@ PodSys::~PodSys() {
 void PodSys::mount(const std::string& directory) {
     makeDirectories(directory);
     mount_ = std::make_unique<fakesysfs::SysfsMount>(node_->fuse_, node_->machine_, view(), directory);
+    const std::lock_guard lock(node_->mountsMutex_);
+    node_->mounts_[netns_] = directory;
 }
 
 fakesysfs::View PodSys::view() const {

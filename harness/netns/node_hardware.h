@@ -7,7 +7,10 @@
 #include "util/unique_fd.h"
 
 #include <functional>
+#include <map>
 #include <memory>
+#include <mutex>
+#include <optional>
 #include <string>
 
 namespace rdmalab::harness {
@@ -31,6 +34,8 @@ public:
     hardware::LiveMachine& machine() noexcept { return machine_; }
     const std::string& sys() const noexcept { return mount_->mountPoint(); }
     fakesysfs::View view() const;
+    // Where the /sys of a namespace is mounted: the node's own, or that of a PodSys. From any thread.
+    std::optional<std::string> sysOf(hardware::NetnsId netns) const;
 
     // The following lock the machine.
     void change(const std::function<void(hardware::Machine&)>& change); // after bringing it up to date
@@ -38,6 +43,8 @@ public:
     void setCable(const std::string& netdev, bool plugged);
     void setCharDevice(const std::string& device, bool present);
     bool wireLost(int wire);
+    // Until everybody sees what was changed, without the lock.
+    void settle() { mount_->settle(); }
     // To be called when events() is readable; true if something has changed.
     bool refresh();
     int events() const noexcept { return sync_->events(); }
@@ -52,6 +59,8 @@ private:
     std::shared_ptr<NetworkNamespaceView> view_;
     std::unique_ptr<fakesysfs::SysfsMount> mount_;
     std::unique_ptr<DeviceFiles> devices_;
+    mutable std::mutex mountsMutex_;
+    std::map<hardware::NetnsId, std::string> mounts_; // of pods; guarded by mountsMutex_
 };
 
 // What a pod with a network namespace of its own sees of its node's hardware. With its end the namespace is taken to be gone.

@@ -9,14 +9,20 @@ using plugin::DirectoryEntry;
 using plugin::Files;
 using plugin::FileStatus;
 
-SysFiles::SysFiles(hardware::LiveMachine& machine, fakesysfs::View view, Files& rest)
-    : machine_(machine), tree_(*machine.lock(), std::move(view)), rest_(rest) {}
+SysFiles::SysFiles(hardware::LiveMachine& machine, fakesysfs::View view, Files& rest, std::function<void()> written)
+    : machine_(machine), tree_(*machine.lock(), std::move(view)), rest_(rest), written_(std::move(written)) {}
 
 SysFiles::~SysFiles() = default;
 
+namespace {
+bool inSys(const std::string& path) {
+    return path == "/sys" || path.rfind("/sys/", 0) == 0;
+}
+} // namespace
+
 template <typename Result>
 Result SysFiles::on(const std::string& path, const std::function<Result(Files&)>& ask) {
-    if (path != "/sys" && path.rfind("/sys/", 0) != 0)
+    if (!inSys(path))
         return ask(rest_);
     const auto access = machine_.lock();
     fakesysfs::TreeFiles files(tree_);
@@ -43,6 +49,8 @@ void SysFiles::write(const std::string& path, const std::string& content, unsign
 }
 void SysFiles::writeInPlace(const std::string& path, const std::string& content) {
     on<void>(path, [&](Files& files) { files.writeInPlace(path, content); });
+    if (written_ && inSys(path))
+        written_();
 }
 void SysFiles::makeDirectories(const std::string& path, unsigned mode) {
     on<void>(path, [&](Files& files) { files.makeDirectories(path, mode); });

@@ -15,8 +15,9 @@ namespace rdmalab::harness {
 
 class SysFiles final : public plugin::Files {
 public:
-    // Paths outside /sys are `rest`'s. All must outlive it.
-    SysFiles(hardware::LiveMachine& machine, fakesysfs::View view, plugin::Files& rest);
+    // Paths outside /sys are `rest`'s. All must outlive it. `written` is called after each write to /sys, with the machine
+    // unlocked.
+    SysFiles(hardware::LiveMachine& machine, fakesysfs::View view, plugin::Files& rest, std::function<void()> written = {});
     ~SysFiles() override;
 
     std::string read(const std::string& path) override;
@@ -37,6 +38,7 @@ private:
     hardware::LiveMachine& machine_;
     fakesysfs::Tree tree_; // guarded by the machine's lock
     plugin::Files& rest_;
+    std::function<void()> written_;
 };
 
 } // namespace rdmalab::harness

@@ -14,6 +14,7 @@
 #include <algorithm>
 #include <chrono>
 #include <cstring>
+#include <exception>
 
 namespace rdmalab::harness {
 
@@ -87,7 +88,7 @@ void closeAllBut(std::vector<int> kept) {
     checked("close_range", ::close_range(first, ~0U, 0));
 }
 
-[[noreturn]] void childMain(const ProcessSpec& spec, int report) {
+[[noreturn]] void childMain(const ProcessSpec& spec, LaunchHook* hook, int report) {
     try {
         resetSignals();
         ::setsid();
@@ -97,9 +98,15 @@ void closeAllBut(std::vector<int> kept) {
             enter(*spec.namespaces);
         std::vector<int> kept = spec.keep;
         kept.push_back(report);
+        if (hook)
+            kept.push_back(hook->childDescriptor());
         closeAllBut(std::move(kept));
         if (spec.prepare)
             spec.prepare();
+        if (hook)
+            hook->inChild();
+        if (spec.restrict)
+            spec.restrict();
         if (!spec.workingDirectory.empty())
             checked("chdir " + spec.workingDirectory, ::chdir(spec.workingDirectory.c_str()));
         std::vector<char*> argv;
@@ -156,19 +163,32 @@ void ChildProcess::adopt(pid_t pid) {
 
 ChildProcess::ChildProcess(const ProcessSpec& spec) {
     Pipe report;
+    const auto hook = spec.supervise ? spec.supervise() : nullptr;
     {
         static const UniqueFd none;
         const ChildPidNamespace pidNamespace(spec.namespaces != nullptr ? &spec.namespaces->pid : &none);
         const pid_t pid = checked("fork", ::fork());
         if (pid == 0)
-            childMain(spec, report.write.get());
+            childMain(spec, hook.get(), report.write.get());
         adopt(pid);
     }
     report.write.reset();
+    std::exception_ptr hookFailure; // the child's own words, if there are any, say more
+    try {
+        if (hook)
+            hook->inParent();
+    } catch (const std::exception&) {
+        hookFailure = std::current_exception();
+        signal(SIGKILL);
+    }
     const std::string failure = readAll(report.read.get()); // ends with exec, which closes the pipe, or with the child
     if (!failure.empty()) {
         wait();
         throw std::runtime_error(failure);
+    }
+    if (hookFailure) {
+        wait();
+        std::rethrow_exception(hookFailure);
     }
 }
 

@@ -7,6 +7,7 @@
 
 #include <functional>
 #include <map>
+#include <memory>
 #include <optional>
 #include <string>
 #include <vector>
@@ -20,6 +21,15 @@ struct ExitStatus {
     int signal = 0;
 };
 
+// Takes part in a start: what has to be done on both sides of the fork.
+class LaunchHook {
+public:
+    virtual ~LaunchHook() = default;
+    virtual int childDescriptor() const = 0; // the child keeps it open until inChild()
+    virtual void inChild() = 0;              // after `prepare`, before `restrict`; throws to refuse the start
+    virtual void inParent() = 0;             // waits for the child's part
+};
+
 struct ProcessSpec {
     std::vector<std::string> argv; // argv[0] is looked up in PATH of `environment` inside the namespaces
     std::map<std::string, std::string> environment;
@@ -28,6 +38,8 @@ struct ProcessSpec {
     int standardInput = -1, standardOutput = -1, standardError = -1; // -1 = /dev/null
     // Runs in the child after it has entered the namespaces and before exec; what it throws is the start's failure.
     std::function<void()> prepare;
+    std::function<void()> restrict;                         // the last thing before exec: gives up capabilities
+    std::function<std::unique_ptr<LaunchHook>()> supervise; // called before the fork
     // Descriptors that `prepare` needs. All others are closed before it: the lab serves its nodes' /sys from /dev/fuse, and a
     // child that waited for such a file system while it holds a copy of that descriptor could never be killed.
     std::vector<int> keep;

@@ -24,6 +24,8 @@ public:
             NicSpec spec;
             spec.name = nic->port.netdev;
             spec.mac = nic->port.mac;
+            if (infiniband)
+                spec.encap = "infiniband";
             world.addNic(node, spec);
         }
         host = world.kernel(node);
