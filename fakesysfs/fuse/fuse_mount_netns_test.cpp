@@ -183,6 +183,13 @@ TEST_F(FuseMount, RefusesWhatSysfsRefuses) {
     EXPECT_EQ(refusal(access((place() + "/" + std::string(300, 'x')).c_str(), F_OK)), ENOENT);
 }
 
+TEST_F(FuseMount, ErrorsThatFuseCannotCarryAreTranslated) {
+    mount();
+    // ENOTSUPP, 524, which only the kernel itself knows.
+    EXPECT_EQ(write("sriov/0/config", "1"), EOPNOTSUPP);
+    EXPECT_EQ(contentOf(pf() + "/vendor"), "0x15b3\n");
+}
+
 TEST_F(FuseMount, ModesAndTimesCanBeChangedAsInSysfs) {
     mount();
     const std::string file = pf() + "/vendor";

@@ -30,6 +30,12 @@ MountedTree& treeOf(fuse_req_t request) {
     return sessionOf(request).tree();
 }
 
+// FUSE carries errno values below 512: the kernel takes no other answer, and the caller would wait for ever. Of the kernel's own
+// ones that sysfs lets through to programs (ENOTSUPP, 524) they get the public sibling.
+void refuse(fuse_req_t request, int error) {
+    fuse_reply_err(request, error > 0 && error < 512 ? error : error == 524 ? EOPNOTSUPP : EIO);
+}
+
 // With readlink's pages kept, kernels before 6.13 cut a target to st_size, which is 0 in sysfs.
 bool keepsLinksOfSizeZero() {
     utsname kernel{};
@@ -66,7 +72,7 @@ void onLookup(fuse_req_t request, fuse_ino_t parent, const char* name) {
     MountedTree::Attributes found;
     // Names that are not there are not kept: the next write may make them.
     if (const int error = tree.lookup(parent, name, found)) {
-        fuse_reply_err(request, error);
+        refuse(request, error);
         return;
     }
     const fuse_entry_param entry = entryOf(found);
@@ -93,7 +99,7 @@ void onForgetMany(fuse_req_t request, std::size_t count, fuse_forget_data* forge
 
 void replyAttributes(fuse_req_t request, int error, const MountedTree::Attributes& found) {
     if (error)
-        fuse_reply_err(request, error);
+        refuse(request, error);
     else
         fuse_reply_attr(request, &found.status, found.keepAttributes ? forEver : 0);
 }
@@ -116,7 +122,7 @@ void onReadlink(fuse_req_t request, fuse_ino_t number) {
     const auto access = treeOf(request).lock();
     std::string target;
     if (const int error = treeOf(request).target(number, target))
-        fuse_reply_err(request, error);
+        refuse(request, error);
     else
         fuse_reply_readlink(request, target.c_str());
 }
@@ -125,7 +131,7 @@ void onOpen(fuse_req_t request, fuse_ino_t number, fuse_file_info* file) {
     MountedTree& tree = treeOf(request);
     const auto access = tree.lock();
     if (const int error = tree.open(number, file->flags, file->fh)) {
-        fuse_reply_err(request, error);
+        refuse(request, error);
         return;
     }
     file->direct_io = 1;
@@ -145,7 +151,7 @@ void onRead(fuse_req_t request, fuse_ino_t, std::size_t size, off_t offset, fuse
     const auto access = treeOf(request).lock();
     std::string_view bytes;
     if (const int error = treeOf(request).read(file->fh, static_cast<std::uint64_t>(offset), size, bytes))
-        fuse_reply_err(request, error);
+        refuse(request, error);
     else
         fuse_reply_buf(request, bytes.data(), bytes.size());
 }
@@ -162,7 +168,7 @@ void onWrite(fuse_req_t request, fuse_ino_t, const char* data, std::size_t size,
         // Also after an error: a store may fail half-way.
         session.viewers().settle(std::chrono::steady_clock::now() + mostWait);
         if (error)
-            fuse_reply_err(request, error);
+            refuse(request, error);
         else
             fuse_reply_write(request, taken);
     });
@@ -199,8 +205,11 @@ void list(fuse_req_t request, fuse_ino_t number, std::size_t size, off_t offset)
             entered.push_back(one.entry->number);
         return true;
     });
-    const int unheard = error ? fuse_reply_err(request, error) : fuse_reply_buf(request, buffer.data(), used);
-    if (unheard != 0)
+    if (error) {
+        refuse(request, error);
+        return;
+    }
+    if (fuse_reply_buf(request, buffer.data(), used) != 0)
         for (const std::uint64_t one : entered)
             tree.forget(one, 1);
 }

@@ -113,7 +113,7 @@ private:
         const auto netns = world_.addNode(spec.name);
         hardware::MachineSpec machineSpec = scenario::machineSpec(spec);
         machineSpec.netns = NicWiring::idOf(netns);
-        auto& machine = *(machines_[spec.name] = std::make_unique<hardware::Machine>(machineSpec));
+        auto& machine = *(machines_[spec.name] = std::make_unique<hardware::Machine>(machineSpec, *scenario.catalogue));
         const auto kernel = world_.kernel(netns);
         const auto addLink = [&](const std::string& name, const std::string& mac, int mtu, fabric::PortId port,
                                  const std::vector<Cidr>& addresses, bool up) {

@@ -120,6 +120,7 @@ std::string NetdevSync::freeName(const std::string& stem) const {
 // ---- from the machine to the kernel -------------------------------------------------------------------------------------------
 
 void NetdevSync::create(const Nic& nic, const std::string& otherName) {
+    removeDoomed(); // one of them may have the name still
     const Nic* pf = machine_.physfn(nic);
     PortWires::Wire wire;
     wire.netdev = nic.port.netdev;
@@ -166,10 +167,14 @@ void NetdevSync::remove(const Nic& nic) {
     const auto port = ports_.find(nic.pci.address);
     if (port == ports_.end())
         return;
-    const int wire = port->second.wire;
-    owners_.erase(wire);
+    owners_.erase(port->second.wire);
+    doomed_.push_back(port->second.wire);
     ports_.erase(port);
-    wires_.remove(wire);
+}
+
+void NetdevSync::removeDoomed() {
+    if (!doomed_.empty())
+        wires_.remove(std::exchange(doomed_, {}));
 }
 
 void NetdevSync::machineChanged(const hardware::HardwareEvent& event) {
@@ -282,6 +287,7 @@ std::map<PciAddress, NetdevSync::Place> NetdevSync::places() {
 }
 
 bool NetdevSync::refresh() {
+    removeDoomed();
     if (!drain() && !dirty_)
         return false;
     dirty_ = false;

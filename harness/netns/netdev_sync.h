@@ -76,6 +76,7 @@ private:
     void machineChanged(const hardware::HardwareEvent& event);
     void create(const hardware::Nic& nic, const std::string& otherName);
     void remove(const hardware::Nic& nic);
+    void removeDoomed();
     void push(const hardware::Nic& nic);
     void pushCarrier(const hardware::Nic& nic);
     bool drain();
@@ -96,8 +97,10 @@ private:
     std::map<hardware::NetnsId, std::shared_ptr<NamespaceLinks>> watched_; // the node's own is one
     std::map<hardware::PciAddress, Port> ports_;
     std::map<int, hardware::PciAddress> owners_; // by wire
-    bool ours_ = false;                          // the machine is being changed by this class
-    bool dirty_ = false;                         // refresh() has work even without notifications
+    // Of ports whose interfaces the machine has removed. They go together, and before anybody looks: with the next refresh().
+    std::vector<int> doomed_;
+    bool ours_ = false;  // the machine is being changed by this class
+    bool dirty_ = false; // refresh() has work even without notifications
     hardware::Machine::Subscription subscription_;
 };
 

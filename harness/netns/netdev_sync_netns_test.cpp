@@ -56,6 +56,7 @@ struct Node {
         const auto access = live.lock();
         sync.refresh();
         what(*access);
+        sync.refresh(); // as the next look at a /sys does
     }
 
     UniqueFd netns;

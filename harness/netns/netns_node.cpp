@@ -13,6 +13,7 @@
 #include "harness/sandbox/root_filesystem.h"
 #include "plugins/cni/protocol/cni_runtime.h"
 #include "sim/clock/real_loop.h"
+#include "sim/hardware/catalogue.h"
 #include "util/syscall.h"
 
 #include <fmt/format.h>
@@ -104,7 +105,8 @@ NetnsNode::NetnsNode(NetnsNodeSpec spec, const hardware::MachineSpec& machine, c
     namespaces_.net = newNetworkNamespace();
     setLoopbackUp(namespaces_.net);
     kernel_ = std::make_unique<plugin::LinuxKernel>(namespaces_.net.get());
-    hardware_ = std::make_shared<NodeHardware>(machine, namespaces_.net, base_ + "/sys", services.wires, services.fuse,
+    hardware_ = std::make_shared<NodeHardware>(machine, spec_.catalogue ? *spec_.catalogue : hardware::Catalogue::builtIn(),
+                                               namespaces_.net, base_ + "/sys", services.wires, services.fuse,
                                                [bridges = spec_.bridges](const hardware::Nic& pf) {
                                                    const auto bridge = bridges.find(pf.pci.address.str());
                                                    return bridge == bridges.end() ? std::string() : bridge->second;

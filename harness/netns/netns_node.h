@@ -48,6 +48,7 @@ struct NetnsNodeSpec {
     std::vector<std::pair<std::string, std::string>> cniFiles; // name and content, for /etc/cni/net.d
     std::string kubeconfig;                                    // content, given to components
     std::string release;                                       // of the components ("0.8", "1.2")
+    std::shared_ptr<const hardware::Catalogue> catalogue;      // of the machine's models; none: the built-in one
     std::map<std::string, std::string> bridges;                // PCI address of a PF -> its switch's bridge
 };
 

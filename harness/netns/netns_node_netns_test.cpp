@@ -3,6 +3,7 @@
 
 #include "fakekernel/supervisor.h"
 
+#include "fakekernel/supervisor.h"
 #include "fakesysfs/fuse_mount.h"
 #include "harness/netns/fabric_wiring.h"
 #include "harness/netns/node_hardware.h"

@@ -150,6 +150,7 @@ private:
         nodeSpec.index = index;
         nodeSpec.addresses = {address};
         nodeSpec.kubeconfig = kubeconfig();
+        nodeSpec.catalogue = scenario.catalogue;
         nodeSpec.release = scenario.compat.spiderpool;
         for (const auto& file : spec.cniFiles)
             nodeSpec.cniFiles.emplace_back(file.name, file.content);

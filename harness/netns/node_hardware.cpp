@@ -26,9 +26,9 @@ fakesysfs::View viewOf(hardware::NetnsId netns, const std::shared_ptr<NetworkNam
 
 } // namespace
 
-NodeHardware::NodeHardware(hardware::MachineSpec spec, const UniqueFd& netns, const std::string& sys, PortWires& wires,
-                           fakesysfs::FuseService& fuse, NetdevSync::BridgeOf bridgeOf)
-    : netns_(netnsIdOf(netns)), fuse_(fuse), machine_(inNamespace(std::move(spec), netns_)),
+NodeHardware::NodeHardware(hardware::MachineSpec spec, const hardware::Catalogue& catalogue, const UniqueFd& netns,
+                           const std::string& sys, PortWires& wires, fakesysfs::FuseService& fuse, NetdevSync::BridgeOf bridgeOf)
+    : netns_(netnsIdOf(netns)), fuse_(fuse), machine_(inNamespace(std::move(spec), netns_), catalogue),
       sync_(std::make_unique<NetdevSync>(machine_, wires, netns, std::move(bridgeOf))) {
     {
         const auto access = machine_.lock();
@@ -66,6 +66,7 @@ void NodeHardware::change(const std::function<void(hardware::Machine&)>& change)
         const auto access = machine_.lock();
         sync_->refresh();
         change(*access);
+        sync_->refresh();
     }
     mount_->settle(); // whoever looks now finds it changed
 }

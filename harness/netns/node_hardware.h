@@ -22,8 +22,8 @@ class NodeHardware {
 public:
     // `spec.netns` is filled in. Mounts the node's /sys on `sys`, which is made. `wires` and `fuse` must outlive it. Throws
     // SystemError, HardwareError.
-    NodeHardware(hardware::MachineSpec spec, const UniqueFd& netns, const std::string& sys, PortWires& wires,
-                 fakesysfs::FuseService& fuse, NetdevSync::BridgeOf bridgeOf);
+    NodeHardware(hardware::MachineSpec spec, const hardware::Catalogue& catalogue, const UniqueFd& netns, const std::string& sys,
+                 PortWires& wires, fakesysfs::FuseService& fuse, NetdevSync::BridgeOf bridgeOf);
     NodeHardware(const NodeHardware&) = delete;
     NodeHardware& operator=(const NodeHardware&) = delete;
     ~NodeHardware();

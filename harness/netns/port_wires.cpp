@@ -21,6 +21,8 @@ namespace {
 
 // Far above what a namespace gives out by itself: a veth in a node whose peer has such an index is a NIC port's.
 constexpr int firstWire = 100'001;
+// Links of one group can be deleted together.
+constexpr std::uint32_t doomedGroup = 100'001;
 
 ifinfomsg endHeader(int index, bool up) {
     ifinfomsg header{};
@@ -79,16 +81,23 @@ int PortWires::add(const Wire& wire, int netns) {
     return index;
 }
 
-void PortWires::remove(int wire) {
+void PortWires::remove(const std::vector<int>& wires) {
     const std::lock_guard lock(mutex_);
-    if (wires_.erase(wire) == 0)
-        return;
-    try {
-        lab_.deleteLink(wire);
-    } catch (const plugin::KernelError& error) {
-        if (error.code() != ENODEV)
-            throw;
+    const auto unlessGone = [&](plugin::NetlinkMessage& message) {
+        try {
+            requests_->request(message);
+        } catch (const plugin::KernelError& error) {
+            if (error.code() != ENODEV)
+                throw;
+        }
+    };
+    for (const int wire : wires) {
+        wires_.erase(wire);
+        plugin::NetlinkMessage message(RTM_SETLINK, 0);
+        unlessGone(message.header(endHeader(wire, false)).putU32(IFLA_GROUP, doomedGroup));
     }
+    plugin::NetlinkMessage message(RTM_DELLINK, 0);
+    unlessGone(message.header(endHeader(0, false)).putU32(IFLA_GROUP, doomedGroup));
 }
 
 void PortWires::setLive(int wire, bool live) {

@@ -35,7 +35,9 @@ public:
     };
     // The node's end is down. Throws plugin::KernelError: EEXIST when the name is taken in that namespace.
     int add(const Wire& wire, int netns);
-    void remove(int wire); // both ends, wherever the other one is by now; one that is gone already is no error
+    // Both ends, wherever the other one is by now; one that is gone already is no error. Many take hardly longer than one: the
+    // kernel waits once.
+    void remove(const std::vector<int>& wires);
     void setLive(int wire, bool live);
     bool exists(int wire);
     // Ifindex of the node's end, in whichever namespace that is; 0: the wire is gone.
