@@ -1,7 +1,10 @@
 #include "harness/cli/machine_check.h"
 
+#include "fakekernel/supervisor.h"
+#include "fakekernel/sysfs_mounts.h"
 #include "fakesysfs/fuse_mount.h"
 #include "harness/netns/fabric_wiring.h"
+#include "harness/netns/supervision.h"
 #include "harness/sandbox/lab.h"
 #include "harness/sandbox/namespaces.h"
 #include "harness/sandbox/pod_sandbox.h"
@@ -94,6 +97,28 @@ json tryEverything(const LabPlace& place) {
                 const auto result = runProcess(process, {}, 10);
                 if (result.status.code != 0)
                     throw std::runtime_error("a container does not see its devices and its /sys: " + result.errors);
+            });
+    attempt("supervised system calls (seccomp user notification)",
+            "Linux 5.14 or newer with CONFIG_SECCOMP_FILTER; not under another supervisor (runc's seccompNotify)", [&] {
+                // mount(2) of a sysfs is what is supervised: it must reach the fake one.
+                struct Everywhere final : fakekernel::SysfsSource {
+                    explicit Everywhere(std::string path) : place(std::move(path)) {}
+                    std::string mountPointFor(const fakekernel::NamespaceHandle&) override { return place; }
+                    std::string place;
+                };
+                if (!mount)
+                    throw std::runtime_error("needs the fake /sys");
+                fakekernel::Supervisor supervisor;
+                const auto handler = std::make_shared<fakekernel::SysfsMounts>(std::make_shared<Everywhere>(sys));
+                ProcessSpec process;
+                process.argv = {"unshare", "-m", "sh", "-c",
+                                "mount -t sysfs none /mnt && test ! -e /mnt/firmware/acpi && "
+                                "test -d /mnt/bus/pci/devices"};
+                process.environment = {{"PATH", "/usr/bin:/bin:/usr/sbin:/sbin"}};
+                process.supervise = supervisedBy(supervisor, handler);
+                const auto result = runProcess(process, {}, 10);
+                if (result.status.code != 0)
+                    throw std::runtime_error("a fresh sysfs was not answered: " + result.errors);
             });
     attempt("iptables with connection marks", "package iptables and a kernel with CONFIG_NETFILTER_XT_CONNMARK", [&] {
         plugin::LinuxKernel pod(network.get());

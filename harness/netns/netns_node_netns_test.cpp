@@ -2,8 +2,6 @@
 #include "harness/netns/netns_node.h"
 
 #include "fakekernel/supervisor.h"
-
-#include "fakekernel/supervisor.h"
 #include "fakesysfs/fuse_mount.h"
 #include "harness/netns/fabric_wiring.h"
 #include "harness/netns/node_hardware.h"
@@ -104,7 +102,8 @@ protected:
         std::string sandbox, container;
         Inside inside;
     };
-    Pod startPod(const std::string& vf, bool privileged = false, bool hostNetwork = false) {
+    Pod startPod(const std::string& vf, bool privileged = false, bool hostNetwork = false,
+                 const std::vector<cluster::ContainerMount>& mounts = {}) {
         node_->files().write("/vf", vf, 0644);
         cluster::SandboxConfig config;
         config.podUid = "0123456789-uid";
@@ -124,6 +123,7 @@ protected:
         container.command = {"sleep", "1000"};
         container.privileged = privileged;
         container.hostNetwork = hostNetwork;
+        container.mounts = mounts;
         pod.container = await<std::string>([&](cluster::Callback<std::string> reply) {
             node_->startContainer(
                 container, std::move(reply), [] {}, [this](cluster::ContainerExit) { ended_ = true; });
@@ -195,6 +195,17 @@ TEST_F(NetnsNodeTest, PrivilegedHostNetworkContainerMayMakeVfs) {
         sh(*node_, "echo 1 > /sys/class/net/ens6f0np0/device/sriov_numvfs && ls /sys/class/net /dev/infiniband", pod.inside);
     EXPECT_EQ(inPod, sh("ls /sys/class/net /dev/infiniband"));
     EXPECT_THAT(sh("ls /sys/class/net"), HasSubstr("ens6f0v0"));
+    stopPod(pod);
+}
+
+TEST_F(NetnsNodeTest, NodesSysMountedIntoAPodIsTheNodes) {
+    cluster::ContainerMount sys;
+    sys.hostPath = "/sys";
+    sys.containerPath = "/host/sys";
+    const Pod pod = startPod("", false, false, {sys});
+    EXPECT_EQ(sh(*node_, "echo 1 > /host/sys/class/net/ens6f0np0/device/sriov_numvfs; ls /host/sys/class/net /sys/class/net",
+                 pod.inside),
+              "/host/sys/class/net:\nens6f0np0\nens6f0v0\nens6f1np1\nlo\n\n/sys/class/net:\nlo\n");
     stopPod(pod);
 }
 

@@ -48,8 +48,15 @@ void SysFiles::write(const std::string& path, const std::string& content, unsign
     on<void>(path, [&](Files& files) { files.write(path, content, mode); });
 }
 void SysFiles::writeInPlace(const std::string& path, const std::string& content) {
-    on<void>(path, [&](Files& files) { files.writeInPlace(path, content); });
-    if (written_ && inSys(path))
+    const bool tell = written_ && inSys(path);
+    try {
+        on<void>(path, [&](Files& files) { files.writeInPlace(path, content); });
+    } catch (...) {
+        if (tell)
+            written_(); // it may have failed half-way
+        throw;
+    }
+    if (tell)
         written_();
 }
 void SysFiles::makeDirectories(const std::string& path, unsigned mode) {
