@@ -10,6 +10,7 @@
 #include <dirent.h>
 #include <fcntl.h>
 #include <poll.h>
+#include <sched.h>
 #include <sys/mman.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
@@ -286,7 +287,7 @@ TEST_F(FuseMount, ChangesMadeElsewhereAreSeen) {
     EXPECT_EQ(access((renamed + "/mtu").c_str(), F_OK), 0);
     EXPECT_NE(access((place() + "/class/net/" + netdev).c_str(), F_OK), 0);
     machine.lock()->removeFunction(*hardware::PciAddress::parse(pfAddress));
-    settle("0000:20:00.0");
+    settle();
     EXPECT_NE(access(pf().c_str(), F_OK), 0);
     EXPECT_THAT(namesOf(place() + "/bus/pci/devices"), Not(Contains(pfAddress)));
     machine.lock()->rescanBus();
@@ -343,6 +344,17 @@ TEST_F(FuseMount, ReadersGetENOTCONNWhenTheMountEnds) {
     EXPECT_EQ(access((place() + "/class").c_str(), F_OK), -1);
     EXPECT_EQ(errno, ENOENT); // the mount point is an empty directory again
     umount2(elsewhere.c_str(), MNT_DETACH);
+}
+
+TEST_F(FuseMount, EndsAlsoFromAnotherMountNamespace) {
+    mount();
+    const std::string top = place();
+    ASSERT_EQ(unshare(CLONE_NEWNS), 0); // the mount that was made is left behind; what is seen here is its copy
+    EXPECT_EQ(access((top + "/class").c_str(), F_OK), 0);
+    unmount();
+    EXPECT_EQ(access((top + "/class").c_str(), F_OK), -1);
+    EXPECT_EQ(errno, ENOTCONN);
+    umount2(top.c_str(), MNT_DETACH);
 }
 
 TEST_F(FuseMount, CannotBeMountedOnWhatIsNotThere) {

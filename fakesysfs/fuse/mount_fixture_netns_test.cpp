@@ -142,8 +142,8 @@ std::unique_ptr<SysfsMount> MountTest::anotherMount() {
     return std::make_unique<SysfsMount>(service, machine, View(), path);
 }
 
-void MountTest::settle(const std::string& through) {
-    ASSERT_EQ(writeTo(place() + "/bus/pci/devices/" + through + "/sriov_drivers_autoprobe", "1"), 0);
+void MountTest::settle() {
+    ASSERT_TRUE(mounted_->settle());
 }
 
 } // namespace rdmalab::fakesysfs

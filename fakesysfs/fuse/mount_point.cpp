@@ -6,12 +6,13 @@
 
 #include <fcntl.h>
 #include <sys/mount.h>
+#include <sys/statfs.h>
 #include <unistd.h>
 
 namespace rdmalab::fakesysfs {
 
 MountPoint::MountPoint(const std::string& path) : path_(path) {
-    device_ = UniqueFd(checked("open /dev/fuse", open("/dev/fuse", O_RDWR | O_CLOEXEC | O_NONBLOCK)));
+    device_ = UniqueFd(checked("open /dev/fuse", open("/dev/fuse", O_RDWR | O_CLOEXEC)));
     const std::string options =
         fmt::format("fd={},rootmode=40000,user_id=0,group_id=0,allow_other,default_permissions", device_.get());
     // Named after what it stands for: "sysfs on /sys type fuse.sysfs". Flags as distributions mount sysfs.
@@ -27,12 +28,14 @@ MountPoint::MountPoint(const std::string& path) : path_(path) {
 }
 
 void MountPoint::detach() noexcept {
-    if (!root_.valid())
-        return;
     // MNT_FORCE ends the connection, whoever else has the file system mounted. Fails from another mount namespace: then closing
     // the device has to do.
     (void)umount2(fmt::format("/proc/self/fd/{}", root_.get()).c_str(), MNT_FORCE | MNT_DETACH);
-    root_.reset();
+}
+
+void MountPoint::provoke() noexcept {
+    struct statfs status {};
+    (void)fstatfs(root_.get(), &status);
 }
 
 } // namespace rdmalab::fakesysfs

@@ -17,10 +17,13 @@ public:
 
     const std::string& path() const noexcept { return path_; }
     // The descriptor that the requests come from. It is the file system: when it and all its copies (in processes that were
-    // forked and have not called exec) are closed, the mount is dead. Non-blocking. Given away once.
+    // forked and have not called exec) are closed, the mount is dead. Given away once.
     int releaseDevice() noexcept { return device_.release(); }
     // Ends the file system wherever it is bound to, and takes the mount away, if the caller is still in that mount namespace.
     void detach() noexcept;
+    // Has the kernel send one request, unless the file system has ended: so that who waits for requests looks up. Returns when
+    // that is answered.
+    void provoke() noexcept;
 
 private:
     std::string path_;

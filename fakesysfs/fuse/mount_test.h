@@ -41,8 +41,7 @@ protected:
     const std::string& scratch() const { return scratch_; }
     std::string pf() const { return place() + "/bus/pci/devices/" + pfAddress; }
     int write(const std::string& attribute, const std::string& text) { return writeTo(pf() + "/" + attribute, text); }
-    // After this the kernel has forgotten what was changed before: any write waits for that.
-    void settle(const std::string& through = "0000:10:00.0");
+    void settle(); // see SysfsMount
 
     hardware::LiveMachine machine;
     FuseService service;

@@ -10,6 +10,7 @@
 #include <cerrno>
 #include <chrono>
 #include <cstdio>
+#include <memory>
 #include <string>
 #include <vector>
 
@@ -185,7 +186,8 @@ template <bool plus>
 void list(fuse_req_t request, fuse_ino_t number, std::size_t size, off_t offset) {
     MountedTree& tree = treeOf(request);
     const auto access = tree.lock();
-    std::vector<char> buffer(std::min<std::size_t>(size, largestRequest));
+    const std::size_t capacity = std::min<std::size_t>(size, largestRequest);
+    const auto buffer = std::make_unique_for_overwrite<char[]>(capacity);
     std::size_t used = 0;
     std::vector<std::uint64_t> entered;
     const int error = tree.list(number, offset, plus, [&](const MountedTree::Listed& one) {
@@ -194,8 +196,8 @@ void list(fuse_req_t request, fuse_ino_t number, std::size_t size, off_t offset)
             entry = entryOf(*one.entry);
         entry.attr.st_ino = one.number;
         entry.attr.st_mode = one.entry ? one.entry->status.st_mode : one.type;
-        char* const place = buffer.data() + used;
-        const std::size_t room = buffer.size() - used;
+        char* const place = buffer.get() + used;
+        const std::size_t room = capacity - used;
         const std::size_t needed = plus ? fuse_add_direntry_plus(request, place, room, one.name, &entry, one.next)
                                         : fuse_add_direntry(request, place, room, one.name, &entry.attr, one.next);
         if (needed > room)
@@ -209,7 +211,7 @@ void list(fuse_req_t request, fuse_ino_t number, std::size_t size, off_t offset)
         refuse(request, error);
         return;
     }
-    if (fuse_reply_buf(request, buffer.data(), used) != 0)
+    if (fuse_reply_buf(request, buffer.get(), used) != 0)
         for (const std::uint64_t one : entered)
             tree.forget(one, 1);
 }

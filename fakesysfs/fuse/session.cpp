@@ -7,19 +7,15 @@
 
 #include <fmt/format.h>
 
-#include <poll.h>
-#include <sys/eventfd.h>
-#include <unistd.h>
-
 #include <cerrno>
 #include <cstdlib>
+#include <system_error>
 
 namespace rdmalab::fakesysfs {
 
-Session::Session(int device, MountedTree& tree, WorkerPool& writers, Viewers& viewers)
-    : tree_(tree), writers_(writers), viewers_(viewers) {
-    UniqueFd owned(device);
-    stop_ = UniqueFd(checked("eventfd", eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)));
+Session::Session(MountPoint& point, MountedTree& tree, WorkerPool& writers, Viewers& viewers)
+    : point_(point), tree_(tree), writers_(writers), viewers_(viewers) {
+    UniqueFd owned(point.releaseDevice());
     char program[] = "rdmalab";
     char* arguments[] = {program, nullptr};
     fuse_args args{1, arguments, 0};
@@ -41,25 +37,21 @@ Session::Session(int device, MountedTree& tree, WorkerPool& writers, Viewers& vi
 
 Session::~Session() {
     stopWriting();
-    const std::uint64_t one = 1;
-    (void)!::write(stop_.get(), &one, sizeof(one));
+    leaving_ = true;
+    point_.provoke();
     thread_.join();
     fuse_session_destroy(session_);
 }
 
 void Session::serve() {
     fuse_buf buffer{};
-    for (;;) {
+    // A plain blocking read: to poll before it costs as much as the rest of a request.
+    while (!leaving_) {
         const int received = fuse_session_receive_buf(session_, &buffer);
-        if (received > 0) {
+        if (received > 0)
             fuse_session_process_buf(session_, &buffer);
-        } else if (received == -EAGAIN) {
-            pollfd waiting[2] = {{fuse_session_fd(session_), POLLIN, 0}, {stop_.get(), POLLIN, 0}};
-            if (poll(waiting, 2, -1) > 0 && waiting[1].revents)
-                break;
-        } else if (received != -EINTR) {
+        else if (received != -EINTR && received != -EAGAIN)
             break; // 0: the file system is unmounted or aborted
-        }
     }
     std::free(buffer.mem);
 }
@@ -81,12 +73,20 @@ bool Session::write(std::function<void()> task) {
             return false;
         ++writing_;
     }
-    writers_.run([this, task = std::move(task)] {
-        task();
+    const auto over = [this] {
         const std::lock_guard lock(mutex_);
         --writing_;
         written_.notify_all();
-    });
+    };
+    try {
+        writers_.run([task = std::move(task), over] {
+            task();
+            over();
+        });
+    } catch (const std::system_error&) {
+        over();
+        return false;
+    }
     return true;
 }
 

@@ -2,10 +2,11 @@
 #pragma once
 
 #include "fakesysfs/fuse/invalidator.h"
+#include "fakesysfs/fuse/mount_point.h"
 #include "fakesysfs/fuse/mounted_tree.h"
 #include "fakesysfs/fuse/worker_pool.h"
-#include "util/unique_fd.h"
 
+#include <atomic>
 #include <condition_variable>
 #include <cstddef>
 #include <functional>
@@ -21,8 +22,8 @@ namespace rdmalab::fakesysfs {
 // forgotten what it changed, and the kernel may have to get answers first. `viewers`: see Invalidator.
 class Session {
 public:
-    // `device` as of MountPoint::releaseDevice(): owned from here on. Everything passed must outlive it. Throws SystemError.
-    Session(int device, MountedTree& tree, WorkerPool& writers, Viewers& viewers);
+    // Takes the device of `point`. Everything passed must outlive it. Throws SystemError.
+    Session(MountPoint& point, MountedTree& tree, WorkerPool& writers, Viewers& viewers);
     Session(const Session&) = delete;
     Session& operator=(const Session&) = delete;
     ~Session(); // closes the device: readers get ENOTCONN
@@ -32,21 +33,22 @@ public:
     void stopWriting();
 
     MountedTree& tree() noexcept { return tree_; }
-    bool write(std::function<void()> task); // false: not any more
+    bool write(std::function<void()> task); // false: not any more, or there is no thread to be had
     Viewers& viewers() noexcept { return viewers_; }
 
 private:
     void serve();
 
+    MountPoint& point_;
     MountedTree& tree_;
     WorkerPool& writers_;
     Viewers& viewers_;
     fuse_session* session_ = nullptr;
-    UniqueFd stop_;
     std::mutex mutex_;
     std::condition_variable written_;
     std::size_t writing_ = 0;
     bool stopped_ = false;
+    std::atomic<bool> leaving_{false};
     std::thread thread_;
 };
 

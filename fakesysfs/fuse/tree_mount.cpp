@@ -4,7 +4,7 @@ namespace rdmalab::fakesysfs {
 
 TreeMount::TreeMount(FuseService::Impl& service, const void* machine, Tree& tree, TreeLock& lock, const std::string& path)
     : tree_(tree, lock), viewers_(machine ? service.viewersOf(machine) : std::make_shared<Viewers>()), point_(path),
-      session_(point_.releaseDevice(), tree_, service.writers(), *viewers_),
+      session_(point_, tree_, service.writers(), *viewers_),
       invalidator_(
           std::make_shared<Invalidator>(tree_, service.invalidators(), [this](const Stale& stale) { session_.send(stale); })) {
     viewers_->add(invalidator_);

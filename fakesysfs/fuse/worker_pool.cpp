@@ -3,6 +3,7 @@
 #include "fakesysfs/fuse/quiet_thread.h"
 
 #include <chrono>
+#include <system_error>
 
 namespace rdmalab::fakesysfs {
 namespace {
@@ -22,9 +23,16 @@ void WorkerPool::run(std::function<void()> task) {
     const std::lock_guard lock(mutex_);
     tasks_.push_back(std::move(task));
     if (tasks_.size() > idle_ && threads_ < most_) {
-        // Not joined: the destructor waits until the last has said that it is going.
-        quietThread(name_, [this] { work(); }).detach();
-        ++threads_;
+        try {
+            // Not joined: the destructor waits until the last has said that it is going.
+            quietThread(name_, [this] { work(); }).detach();
+            ++threads_;
+        } catch (const std::system_error&) {
+            if (threads_ == 0) {
+                tasks_.pop_back();
+                throw;
+            }
+        }
     }
     wake_.notify_one();
 }

@@ -17,7 +17,8 @@ public:
     WorkerPool& operator=(const WorkerPool&) = delete;
     ~WorkerPool(); // after what is still waiting has run
 
-    // Started in the order given. Does not wait for any. Tasks must not throw.
+    // Started in the order given. Does not wait for any. Tasks must not throw. std::system_error when there is no thread and
+    // none can be started.
     void run(std::function<void()> task);
 
 private:

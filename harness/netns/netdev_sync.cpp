@@ -290,7 +290,7 @@ bool NetdevSync::refresh() {
     removeDoomed();
     if (!drain() && !dirty_)
         return false;
-    dirty_ = false;
+    dirty_ = true; // until all of it has succeeded
     const auto now = places();
     std::vector<int> lost;
     {
@@ -305,8 +305,9 @@ bool NetdevSync::refresh() {
     for (const auto& [address, port] : ports_)
         if (!now.contains(address))
             lost.push_back(port.wire);
+    dirty_ = false;
     for (const int wire : lost)
-        wireLost(wire);
+        wireLost(wire); // there is something to do again then
     return true;
 }
 

@@ -5,6 +5,8 @@
 
 #include <sys/mount.h>
 
+#include <exception>
+
 namespace rdmalab::harness {
 
 namespace {
@@ -25,7 +27,12 @@ NetworkNamespaceView::NetworkNamespaceView(NetdevSync& sync, std::shared_ptr<Nam
 NetworkNamespaceView::~NetworkNamespaceView() = default;
 
 std::uint64_t NetworkNamespaceView::generation() {
-    sync_.refresh();
+    try {
+        sync_.refresh();
+    } catch (const std::exception&) {
+        // A look at /sys must not fail because of it. It is tried again with the next look, and where the node follows its
+        // namespaces by itself, which reports it.
+    }
     return namespace_->generation();
 }
 
