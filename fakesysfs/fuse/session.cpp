@@ -20,6 +20,7 @@ Session::Session(MountPoint& point, MountedTree& tree, WorkerPool& writers, View
     char* arguments[] = {program, nullptr};
     fuse_args args{1, arguments, 0};
     session_ = fuse_session_new(&args, &requestHandlers(), sizeof(fuse_lowlevel_ops), this);
+    fuse_opt_free_args(&args); // has become a copy
     if (!session_)
         throw SystemError("fuse_session_new", ENOMEM);
     if (fuse_session_mount(session_, fmt::format("/dev/fd/{}", owned.get()).c_str()) != 0) {

@@ -122,6 +122,16 @@ NetnsNode::NetnsNode(NetnsNodeSpec spec, const hardware::MachineSpec& machine, c
     for (const auto& [name, content] : spec_.cniFiles)
         files_->write("/etc/cni/net.d/" + name, content, 0644);
     kubelet_ = std::make_unique<KubeletServices>(root_ + "/var/lib/kubelet", loop_);
+    configurationWatch_.reset(checked("inotify_init", ::inotify_init1(IN_NONBLOCK | IN_CLOEXEC)));
+    checked("watch /etc/cni/net.d", ::inotify_add_watch(configurationWatch_.get(), (root_ + "/etc/cni/net.d").c_str(),
+                                                        IN_CLOSE_WRITE | IN_MOVED_TO | IN_MOVED_FROM | IN_DELETE));
+    loop_.watch(configurationWatch_.get(), [this] {
+        char events[4096];
+        while (::read(configurationWatch_.get(), events, sizeof events) > 0) {
+        }
+        if (onNetworkConfiguration)
+            onNetworkConfiguration();
+    });
     loop_.watch(hardware_->events(), [this] {
         if (hardware_->refresh() && onChange)
             onChange();
@@ -131,6 +141,7 @@ NetnsNode::NetnsNode(NetnsNodeSpec spec, const hardware::MachineSpec& machine, c
 NetnsNode::~NetnsNode() {
     *alive_ = false;
     loop_.unwatch(hardware_->events());
+    loop_.unwatch(configurationWatch_.get());
     kubelet_.reset();
     for (const auto& [id, container] : containers_) {
         loop_.unwatch(container->process.pidfd().get());

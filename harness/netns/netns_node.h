@@ -80,6 +80,7 @@ public:
     void signalContainer(const Inside& inside, int number);
 
     std::function<void()> onChange;
+    std::function<void()> onNetworkConfiguration; // a file in /etc/cni/net.d came, went or changed
 
     void startKubeletServices(RegistrationHandler handler) override;
     void stopKubeletServices() override;
@@ -125,6 +126,7 @@ private:
     std::unique_ptr<plugin::LinuxFiles> disk_;
     std::unique_ptr<SysFiles> files_;
     std::unique_ptr<KubeletServices> kubelet_;
+    UniqueFd configurationWatch_; // inotify on /etc/cni/net.d, as the container runtime has one
     PodResourcesProvider podResources_;
     std::atomic<unsigned> serial_{0};
     std::map<std::string, SandboxPtr> sandboxes_;                     // by id

@@ -180,6 +180,7 @@ private:
         cluster.addresses = {address};
         cluster::Kubelet& kubelet = cluster_.addNode(cluster, host);
         host.providePodResources(podResourcesOf(kubelet));
+        host.onNetworkConfiguration = [&kubelet] { kubelet.networkChanged(); };
     }
 
     static plugin::Route defaultRoute(const IpAddress& gateway, int link) {
