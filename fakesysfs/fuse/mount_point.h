@@ -21,8 +21,8 @@ public:
     int releaseDevice() noexcept { return device_.release(); }
     // Ends the file system wherever it is bound to, and takes the mount away, if the caller is still in that mount namespace.
     void detach() noexcept;
-    // Has the kernel send one request, unless the file system has ended: so that who waits for requests looks up. Returns when
-    // that is answered.
+    // Has the kernel send one request, so that who waits for requests looks up. Returns when that is answered, or the file system
+    // has ended.
     void provoke() noexcept;
 
 private:

@@ -7,6 +7,11 @@
 
 #include <fmt/format.h>
 
+#include <fcntl.h>
+#include <poll.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
 #include <cerrno>
 #include <cstdlib>
 #include <system_error>
@@ -16,6 +21,7 @@ namespace rdmalab::fakesysfs {
 Session::Session(MountPoint& point, MountedTree& tree, WorkerPool& writers, Viewers& viewers)
     : point_(point), tree_(tree), writers_(writers), viewers_(viewers) {
     UniqueFd owned(point.releaseDevice());
+    stop_ = UniqueFd(checked("eventfd", eventfd(0, EFD_CLOEXEC)));
     char program[] = "rdmalab";
     char* arguments[] = {program, nullptr};
     fuse_args args{1, arguments, 0};
@@ -39,7 +45,9 @@ Session::Session(MountPoint& point, MountedTree& tree, WorkerPool& writers, View
 Session::~Session() {
     stopWriting();
     leaving_ = true;
-    point_.provoke();
+    point_.provoke(); // answered by the thread, which then looks up
+    const std::uint64_t one = 1;
+    (void)!::write(stop_.get(), &one, sizeof(one));
     thread_.join();
     fuse_session_destroy(session_);
 }
@@ -47,14 +55,23 @@ Session::~Session() {
 void Session::serve() {
     fuse_buf buffer{};
     // A plain blocking read: to poll before it costs as much as the rest of a request.
-    while (!leaving_) {
-        const int received = fuse_session_receive_buf(session_, &buffer);
-        if (received > 0)
-            fuse_session_process_buf(session_, &buffer);
-        else if (received != -EINTR && received != -EAGAIN)
-            break; // 0: the file system is unmounted or aborted
-    }
+    bool alive = true;
+    while (alive && !leaving_)
+        alive = serveOne(buffer);
+    // The request that made this thread look up need not be the one that the destructor waits for: on until told to stop.
+    const int device = fuse_session_fd(session_);
+    (void)fcntl(device, F_SETFL, fcntl(device, F_GETFL) | O_NONBLOCK);
+    pollfd waiting[2] = {{device, POLLIN, 0}, {stop_.get(), POLLIN, 0}};
+    while (alive && poll(waiting, 2, -1) >= 0 && !waiting[1].revents)
+        alive = serveOne(buffer);
     std::free(buffer.mem);
+}
+
+bool Session::serveOne(fuse_buf& buffer) {
+    const int received = fuse_session_receive_buf(session_, &buffer);
+    if (received > 0)
+        fuse_session_process_buf(session_, &buffer);
+    return received > 0 || received == -EINTR || received == -EAGAIN; // 0: the file system is unmounted or aborted
 }
 
 void Session::send(const Stale& stale) {

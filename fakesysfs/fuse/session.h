@@ -5,6 +5,7 @@
 #include "fakesysfs/fuse/mount_point.h"
 #include "fakesysfs/fuse/mounted_tree.h"
 #include "fakesysfs/fuse/worker_pool.h"
+#include "util/unique_fd.h"
 
 #include <atomic>
 #include <condition_variable>
@@ -15,6 +16,7 @@
 #include <thread>
 
 struct fuse_session;
+struct fuse_buf;
 
 namespace rdmalab::fakesysfs {
 
@@ -38,12 +40,14 @@ public:
 
 private:
     void serve();
+    bool serveOne(fuse_buf& buffer); // false: there are no more
 
     MountPoint& point_;
     MountedTree& tree_;
     WorkerPool& writers_;
     Viewers& viewers_;
     fuse_session* session_ = nullptr;
+    UniqueFd stop_;
     std::mutex mutex_;
     std::condition_variable written_;
     std::size_t writing_ = 0;
